@@ -1,1 +1,13 @@
-//! stub
+//! Typed client of command-api and query-api: for the CLI, workflows and tests.
+//!
+//! The request and answer types here are the ones that both APIs serve and document, so that there is one definition.
+
+pub mod bodies;
+pub mod commands;
+mod connection;
+mod error;
+pub mod reads;
+
+pub use bodies::{ReceiptBody, receipt_body};
+pub use connection::{Client, Credential, Replayed};
+pub use error::{ClientError, FieldError, ProblemBody};

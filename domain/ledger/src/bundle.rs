@@ -1,0 +1,221 @@
+//! The evidence bundle: the files that hold a log, and how a reader gets at them.
+//!
+//! The readers are pure: a caller brings a [`BundleSource`] over a directory or a tar. Names are refused here that
+//! could lead out of a bundle. Source: PROTOCOL.md section 1, "Evidence bundle".
+
+use crate::name::Origin;
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead};
+use trust::encoding::{Sha256Digest, Timestamp};
+use trust::strict::{self, StrictError};
+
+/// The value of `format`.
+pub const BUNDLE_FORMAT: &str = "countersign-evidence/1";
+/// The `scope` of a whole log.
+pub const SCOPE_LOG: &str = "log";
+/// What the bundle says about itself; unattested.
+pub const MANIFEST_FILE: &str = "bundle.json";
+/// The log, one [`crate::Line`] per line.
+pub const COMMITS_FILE: &str = "commits.ndjson";
+/// Largest `bundle.json`, bytes.
+pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
+const CHECKPOINT_FILE: &str = "checkpoint";
+const PROOFS_FILE: &str = "proofs.ndjson";
+
+/// Why a bundle cannot be read at all. Damage to what it holds is a finding of the verifier instead.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The list of files could not be read.
+    #[error("cannot list the bundle's files")]
+    List(#[source] io::Error),
+    /// A file could not be read.
+    #[error("cannot read {name} of the bundle")]
+    Read {
+        /// The file.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No `bundle.json`.
+    #[error("not an evidence bundle: it has no bundle.json")]
+    NoManifest,
+    /// `bundle.json` is not a manifest.
+    #[error("bundle.json is not a bundle's manifest")]
+    Manifest(#[source] StrictError),
+    /// Another format or scope.
+    #[error("bundle.json has the {member} {found:?}, which this reader does not know")]
+    Unsupported {
+        /// `format` or `scope`.
+        member: &'static str,
+        /// What it says.
+        found: String,
+    },
+}
+
+/// `bundle.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Always [`BUNDLE_FORMAT`].
+    pub format: String,
+    /// The origin of the log.
+    pub log: Origin,
+    /// Size of the tree under `checkpoint`; the last sequence of an unsealed log.
+    pub tree_size: u64,
+    /// [`SCOPE_LOG`] for a whole log.
+    pub scope: String,
+    /// When it was exported.
+    pub created_at: Timestamp,
+}
+
+impl Manifest {
+    /// The manifest of a whole log that no checkpoint seals.
+    pub fn unsealed(log: Origin, last_sequence: u64, created_at: Timestamp) -> Self {
+        Self {
+            format: BUNDLE_FORMAT.to_owned(),
+            log,
+            tree_size: last_sequence,
+            scope: SCOPE_LOG.to_owned(),
+            created_at,
+        }
+    }
+
+    /// The file's bytes, newline at the end.
+    pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
+        let mut bytes = serde_json::to_vec(self)
+            .map_err(|error| BundleError::Manifest(StrictError::Json(error.to_string())))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Parses the file; partial scopes are not known yet.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
+        let manifest: Self = strict::parse(bytes).map_err(BundleError::Manifest)?;
+        let unsupported =
+            |member, found: &str| Err(BundleError::Unsupported { member, found: found.to_owned() });
+        match (manifest.format.as_str(), manifest.scope.as_str()) {
+            (BUNDLE_FORMAT, SCOPE_LOG) => Ok(manifest),
+            (BUNDLE_FORMAT, scope) => unsupported("scope", scope),
+            (format, _) => unsupported("format", format),
+        }
+    }
+}
+
+/// What kind of thing a bundle's entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic or hard link, a device or anything else: refused.
+    Other,
+}
+
+/// One entry of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path inside the bundle, with `/` between its parts.
+    pub name: String,
+    /// What it is; a source must not follow links to find out.
+    pub kind: EntryKind,
+}
+
+/// Where a bundle's files come from: a directory, a tar, memory.
+pub trait BundleSource {
+    /// Every entry, at any depth.
+    fn entries(&self) -> io::Result<Vec<Entry>>;
+
+    /// Opens a file by the name that [`Self::entries`] gave; is asked for checked names of regular files only.
+    fn open(&self, name: &str) -> io::Result<Box<dyn BufRead + '_>>;
+}
+
+/// What a file of a bundle is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BundleFile {
+    /// `bundle.json`.
+    Manifest,
+    /// `commits.ndjson`.
+    Commits,
+    /// `checkpoint`.
+    Checkpoint,
+    /// `proofs.ndjson`.
+    Proofs,
+    /// `blobs/<sha256>`.
+    Blob(Sha256Digest),
+    /// Below `statements/`.
+    Statement,
+    /// Below `trust/`.
+    Root,
+}
+
+impl BundleFile {
+    /// What the file of this name is for; `None` if a bundle has no such file or the name could lead out of it.
+    pub fn named(name: &str) -> Option<Self> {
+        if !is_safe_name(name) {
+            return None;
+        }
+        match (name, name.split_once('/')) {
+            (MANIFEST_FILE, _) => Some(Self::Manifest),
+            (COMMITS_FILE, _) => Some(Self::Commits),
+            (CHECKPOINT_FILE, _) => Some(Self::Checkpoint),
+            (PROOFS_FILE, _) => Some(Self::Proofs),
+            (_, Some(("blobs", sha256))) => sha256.parse().ok().map(Self::Blob),
+            (_, Some(("statements", _))) => Some(Self::Statement),
+            (_, Some(("trust", _))) => Some(Self::Root),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a blob's file, `blobs/<sha256>`.
+pub fn blob_file(sha256: &Sha256Digest) -> String {
+    format!("blobs/{sha256}")
+}
+
+/// Whether a name stays inside a bundle on every system: plain relative parts, no `..`, no drive, no control bytes.
+pub fn is_safe_name(name: &str) -> bool {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    name.len() <= 255 && name.split('/').all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_lead_out_of_a_bundle_are_refused() {
+        for hostile in [
+            "../bundle.json",
+            "blobs/../bundle.json",
+            "/etc/passwd",
+            "blobs//a",
+            "./bundle.json",
+            "statements/..",
+            "trust/a\\..\\b",
+            "C:bundle.json",
+            "trust/a\0",
+            "",
+        ] {
+            assert!(!is_safe_name(hostile), "{hostile:?}");
+            assert_eq!(BundleFile::named(hostile), None, "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn every_file_of_a_bundle_is_known_by_its_name() {
+        let sha256 = Sha256Digest::of(b"blob");
+        assert_eq!(BundleFile::named(&blob_file(&sha256)), Some(BundleFile::Blob(sha256)));
+        assert_eq!(BundleFile::named("trust/1.json"), Some(BundleFile::Root));
+        assert_eq!(BundleFile::named("statements/a/b.json"), Some(BundleFile::Statement));
+        for stranger in ["blobs/abc", "blobs", "notes.txt", "commits.ndjson.bak"] {
+            assert_eq!(BundleFile::named(stranger), None, "{stranger}");
+        }
+    }
+}

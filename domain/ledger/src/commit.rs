@@ -1,0 +1,247 @@
+//! The commit: one message of the log that holds every event of one command.
+//!
+//! Its bytes are hashed as they are stored and never made again from a parsed commit: parsing ignores members
+//! it does not know, so a newer writer's members stay attested. Source: PROTOCOL.md section 1, "Commit".
+
+use crate::hash::{CommitHash, RequestDigest};
+use crate::name::{EventType, IdText, Origin, Slug, Word};
+use crate::nullable;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use trust::encoding::Timestamp;
+use trust::keys::KeyId;
+use trust::strict::{self, StrictError};
+
+/// The version of the commit format.
+pub const SPEC: u64 = 1;
+/// Largest payload of a commit, bytes.
+pub const MAX_COMMIT_BYTES: usize = 512 * 1024;
+
+/// Why bytes are not a commit, or an envelope cannot become one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// More than [`MAX_COMMIT_BYTES`].
+    #[error("{0} bytes; a commit has at most 524288")]
+    TooLarge(usize),
+    /// Not strict JSON, or a member is missing or of another type.
+    #[error("not a commit's JSON")]
+    Malformed(#[source] StrictError),
+    /// Another version of the format.
+    #[error("spec {0}; this reader knows spec 1")]
+    Spec(u64),
+    /// No events.
+    #[error("no events")]
+    NoEvents,
+    /// Versions and event schemas count from 1.
+    #[error("{0} is 0; it counts from 1")]
+    Zero(&'static str),
+    /// An id of another kind than its member asks for.
+    #[error("{member} is not an id with the prefix {prefix}_")]
+    IdKind {
+        /// The member.
+        member: &'static str,
+        /// The prefix that belongs there.
+        prefix: &'static str,
+    },
+    /// The data of an event is not an object.
+    #[error("the data of an event is not an object")]
+    Data,
+    /// The envelope would not be read back as it is: a number beyond 2^53 or not an integer, too deep nesting.
+    #[error("the data would not be read back as it is")]
+    Unstable,
+    /// The signing key is not the envelope's `writer`.
+    #[error("the signing key is not the commit's writer")]
+    OtherWriter,
+}
+
+/// Which aggregate a commit belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AggregateRef {
+    /// The aggregate type, such as `change`.
+    #[serde(rename = "type")]
+    pub kind: Word,
+    /// Its id.
+    pub id: IdText,
+}
+
+/// The command that a commit answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRef {
+    /// Derived id (`cmd_...`): a retry finds its first try by it.
+    pub id: IdText,
+    /// The command's name, such as `submit_change`.
+    #[serde(rename = "type")]
+    pub kind: Word,
+    /// Of the exact request body.
+    pub digest: RequestDigest,
+}
+
+/// What kind of principal acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    /// A human being.
+    Person,
+    /// A service account.
+    Service,
+    /// A process of ours that issues follow-up commands.
+    Workflow,
+}
+
+/// How the principal was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `OpenID` Connect.
+    Oidc,
+    /// A bearer token.
+    Token,
+    /// A SPIFFE X.509-SVID.
+    Spiffe,
+}
+
+/// Who acted, by opaque id only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// What kind of principal.
+    pub kind: ActorKind,
+    /// The principal (`prn_...`).
+    pub id: IdText,
+    /// How it was authenticated.
+    pub auth: Auth,
+}
+
+/// One event of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventEntry {
+    /// The event's id (`evt_...`).
+    pub id: IdText,
+    /// Its type, such as `schema.requested`.
+    #[serde(rename = "type")]
+    pub kind: EventType,
+    /// Version of the type's schema, from 1.
+    pub schema: u32,
+    /// An object; its members are written in byte order, so that equal data has equal bytes.
+    #[serde(serialize_with = "sorted::serialize")]
+    pub data: Value,
+}
+
+/// A commit's members, in the order in which we write them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Always [`SPEC`].
+    pub spec: u64,
+    /// The origin of the log.
+    pub log: Origin,
+    /// Key id of the writer.
+    pub writer: KeyId,
+    /// The tenant; `system` for the log's own aggregates.
+    pub tenant: Slug,
+    /// The aggregate.
+    pub aggregate: AggregateRef,
+    /// Version of the aggregate after this commit, from 1: the number of its good commits.
+    pub version: u64,
+    /// Hash of the aggregate's previous commit; [`CommitHash::ZERO`] for version 1.
+    pub prev: CommitHash,
+    /// The command.
+    pub command: CommandRef,
+    /// The principal.
+    pub actor: Actor,
+    /// What larger piece of work this belongs to.
+    pub correlation_id: String,
+    /// The event (`evt_...`) that led to the command, if one did.
+    #[serde(deserialize_with = "nullable::present")]
+    pub causation_id: Option<IdText>,
+    /// W3C trace context of the command.
+    pub traceparent: String,
+    /// See [`commit_time`].
+    pub time: Timestamp,
+    /// At least one.
+    pub events: Vec<EventEntry>,
+}
+
+impl Envelope {
+    /// Parses the exact payload bytes: size, strict JSON, every named member, spec, id kinds, at least one event.
+    pub fn parse(payload: &[u8]) -> Result<Self, CommitError> {
+        if payload.len() > MAX_COMMIT_BYTES {
+            return Err(CommitError::TooLarge(payload.len()));
+        }
+        let envelope: Self = strict::parse(payload).map_err(CommitError::Malformed)?;
+        envelope.check()?;
+        Ok(envelope)
+    }
+
+    /// The payload bytes: compact JSON, members in the order of the fields, deterministic.
+    ///
+    /// What comes out is read back and compared, so that no writer stores what every reader would condemn.
+    pub fn encode(&self) -> Result<Vec<u8>, CommitError> {
+        self.check()?;
+        let payload = serde_json::to_vec(self)
+            .map_err(|error| CommitError::Malformed(StrictError::Json(error.to_string())))?;
+        if Self::parse(&payload)? == *self { Ok(payload) } else { Err(CommitError::Unstable) }
+    }
+
+    fn check(&self) -> Result<(), CommitError> {
+        if self.spec != SPEC {
+            return Err(CommitError::Spec(self.spec));
+        }
+        if self.version == 0 {
+            return Err(CommitError::Zero("version"));
+        }
+        has_prefix(&self.command.id, "command.id", "cmd")?;
+        has_prefix(&self.actor.id, "actor.id", "prn")?;
+        if let Some(cause) = &self.causation_id {
+            has_prefix(cause, "causation_id", "evt")?;
+        }
+        for event in &self.events {
+            has_prefix(&event.id, "events.id", "evt")?;
+            if event.schema == 0 {
+                return Err(CommitError::Zero("events.schema"));
+            }
+            if !event.data.is_object() {
+                return Err(CommitError::Data);
+            }
+        }
+        if self.events.is_empty() { Err(CommitError::NoEvents) } else { Ok(()) }
+    }
+}
+
+fn has_prefix(id: &IdText, member: &'static str, prefix: &'static str) -> Result<(), CommitError> {
+    if id.prefix() == prefix { Ok(()) } else { Err(CommitError::IdKind { member, prefix }) }
+}
+
+/// The `time` of a new commit: now, but never before the aggregate's last commit.
+pub fn commit_time(now: Timestamp, last: Option<Timestamp>) -> Timestamp {
+    last.map_or(now, |last| last.max(now))
+}
+
+/// Writes JSON with the members of every object in byte order, whatever map `serde_json` was built with.
+mod sorted {
+    use serde::Serializer;
+    use serde::ser::Serialize;
+    use serde_json::Value;
+    use std::collections::BTreeMap;
+
+    struct Sorted<'a>(&'a Value);
+
+    impl Serialize for Sorted<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize(self.0, serializer)
+        }
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Value,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Value::Object(members) => {
+                let members: BTreeMap<_, _> =
+                    members.iter().map(|(name, value)| (name, Sorted(value))).collect();
+                serializer.collect_map(members)
+            }
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+            other => other.serialize(serializer),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One line of `commits.ndjson`: a stored message with its exact bytes, in one spelling only.
+//!
+//! A line is good only if writing it again gives the same bytes, so that no byte of the file is free to change
+//! unnoticed (but for the value of `received_at`, which nobody attests). Source: PROTOCOL.md, "Evidence bundle".
+
+use crate::condemn::Stored;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use trust::encoding::{Timestamp, from_base64, to_base64};
+use trust::strict::{self, StrictError};
+
+/// Longest line, bytes: the largest message the server takes (8 MiB) in base64, and the other members.
+pub const MAX_LINE_BYTES: usize = 12 * 1024 * 1024;
+
+/// Why a line is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// It does not end with a newline.
+    #[error("it does not end with a newline")]
+    NoNewline,
+    /// Longer than [`MAX_LINE_BYTES`].
+    #[error("it is longer than any commit can be")]
+    TooLong,
+    /// Not strict JSON with exactly the members of a line.
+    #[error("it is not a line's JSON")]
+    Malformed(#[source] StrictError),
+    /// Sequences count from 1.
+    #[error("its sequence is 0")]
+    Sequence,
+    /// The same content in another spelling: other spaces, order or escapes.
+    #[error("it is not spelled as the format spells it")]
+    Spelling,
+}
+
+/// A stored message and when the stream says that it took it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Stream sequence, from 1.
+    pub sequence: u64,
+    /// The subject.
+    pub subject: String,
+    /// Text of `Cs-Hash`; empty if the message has none (it is condemned then).
+    pub hash: String,
+    /// Text of `Cs-Signature`; empty if the message has none.
+    pub signature: String,
+    /// When the server stored it. Not attested by anything.
+    pub received_at: Timestamp,
+    /// The exact bytes.
+    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
+    pub payload: Vec<u8>,
+}
+
+impl Line {
+    /// The line of a stored message.
+    pub fn of(stored: &Stored<'_>, received_at: Timestamp) -> Self {
+        Self {
+            sequence: stored.sequence,
+            subject: stored.subject.to_owned(),
+            hash: stored.hash.unwrap_or_default().to_owned(),
+            signature: stored.signature.unwrap_or_default().to_owned(),
+            received_at,
+            payload: stored.payload.to_vec(),
+        }
+    }
+
+    /// The message it holds.
+    pub fn stored(&self) -> Stored<'_> {
+        Stored {
+            sequence: self.sequence,
+            subject: &self.subject,
+            hash: Some(self.hash.as_str()).filter(|text| !text.is_empty()),
+            signature: Some(self.signature.as_str()).filter(|text| !text.is_empty()),
+            payload: &self.payload,
+        }
+    }
+
+    /// The exact bytes of the line, newline included.
+    pub fn encode(&self) -> Result<Vec<u8>, LineError> {
+        let mut bytes = serde_json::to_vec(self)
+            .map_err(|error| LineError::Malformed(StrictError::Json(error.to_string())))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Parses the exact bytes of one line, newline included.
+    pub fn parse(bytes: &[u8]) -> Result<Self, LineError> {
+        if bytes.len() > MAX_LINE_BYTES {
+            return Err(LineError::TooLong);
+        }
+        let text = bytes.strip_suffix(b"\n").ok_or(LineError::NoNewline)?;
+        let line: Self = strict::parse(text).map_err(LineError::Malformed)?;
+        if line.sequence == 0 {
+            return Err(LineError::Sequence);
+        }
+        if line.encode()? == bytes { Ok(line) } else { Err(LineError::Spelling) }
+    }
+}
+
+fn write_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&to_base64(bytes))
+}
+
+fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    from_base64(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}

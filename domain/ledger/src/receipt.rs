@@ -1,0 +1,191 @@
+//! What a caller keeps of its command: a receipt that the writer signed, and positions in a log.
+//!
+//! A receipt proves later that the log once held this commit at this sequence. Source: PROTOCOL.md section 1, "Receipt".
+
+use crate::commit::AggregateRef;
+use crate::condemn::Commit;
+use crate::hash::CommitHash;
+use crate::identity::{Writer, writer_at};
+use crate::name::Origin;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use std::fmt;
+use std::str::FromStr;
+use trust::encoding::Timestamp;
+use trust::keys::{NamedSignature, PrivateKey};
+
+/// Answer header: how far the log was when the answer was given, `<origin>:<sequence>`.
+pub const POSITION_HEADER: &str = "Cs-Position";
+/// Request header: how far a read model must be before it answers.
+pub const MIN_POSITION_HEADER: &str = "Cs-Min-Position";
+const DOMAIN: &[u8] = b"countersign.dev/receipt/v1\n";
+
+/// Why a receipt does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// `signature` is not `<key id> <base64>`.
+    #[error("the receipt's signature is malformed")]
+    Malformed,
+    /// No given writer with that key id may write at that sequence.
+    #[error("the receipt's signer may not write to this log at this sequence")]
+    Writer,
+    /// The signature does not verify.
+    #[error("the receipt's signature is not its writer's")]
+    SignatureWrong,
+    /// The log holds another commit at that sequence, or the receipt describes it wrongly.
+    #[error("the receipt and the commit at its sequence differ")]
+    OtherCommit,
+}
+
+/// A command's answer. The signature covers `log`, `sequence` and `hash`; the commit attests the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The origin of the log.
+    pub log: Origin,
+    /// Stream sequence of the commit.
+    pub sequence: u64,
+    /// Its aggregate.
+    pub aggregate: AggregateRef,
+    /// The aggregate's version after it; the `ETag`.
+    pub version: u64,
+    /// Its hash.
+    pub hash: CommitHash,
+    /// Its time.
+    pub time: Timestamp,
+    /// `<key id> <base64>`.
+    pub signature: String,
+}
+
+impl Receipt {
+    /// The receipt of a commit that the log acknowledged, signed by its writer.
+    pub fn sign(commit: &Commit, writer: &PrivateKey) -> Self {
+        let Commit { sequence, hash, envelope } = commit;
+        let message = message(&envelope.log, *sequence, hash);
+        Self {
+            log: envelope.log.clone(),
+            sequence: *sequence,
+            aggregate: envelope.aggregate.clone(),
+            version: envelope.version,
+            hash: *hash,
+            time: envelope.time,
+            signature: writer.sign_named(&message).to_string(),
+        }
+    }
+
+    /// Whether one of these writers signed it. What it says beyond log, sequence and hash needs [`Self::describes`].
+    pub fn verify(&self, writers: &[Writer]) -> Result<(), ReceiptError> {
+        let signature: NamedSignature =
+            self.signature.parse().map_err(|_| ReceiptError::Malformed)?;
+        let writer =
+            writer_at(writers, &signature.key, self.sequence).ok_or(ReceiptError::Writer)?;
+        let message = message(&self.log, self.sequence, &self.hash);
+        if writer.verifies(&message, &signature.signature) {
+            Ok(())
+        } else {
+            Err(ReceiptError::SignatureWrong)
+        }
+    }
+
+    /// Whether the log's commit at this sequence is the one the receipt describes.
+    pub fn describes(&self, commit: &Commit) -> Result<(), ReceiptError> {
+        let Commit { sequence, hash, envelope } = commit;
+        let same = self.log == envelope.log
+            && self.sequence == *sequence
+            && self.aggregate == envelope.aggregate
+            && self.version == envelope.version
+            && self.hash == *hash
+            && self.time == envelope.time;
+        if same { Ok(()) } else { Err(ReceiptError::OtherCommit) }
+    }
+
+    /// The position just after the commit.
+    pub fn position(&self) -> Position {
+        Position { origin: self.log.clone(), sequence: self.sequence, hash: self.hash }
+    }
+}
+
+fn message(log: &Origin, sequence: u64, hash: &CommitHash) -> Vec<u8> {
+    let log = log.as_str().as_bytes();
+    // An origin has at most 127 bytes.
+    let length = u32::try_from(log.len()).unwrap_or(u32::MAX);
+    [DOMAIN, &length.to_be_bytes(), log, &sequence.to_be_bytes(), hash.as_bytes()].concat()
+}
+
+/// A place in a log that can be told from the same place in another history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The log.
+    pub origin: Origin,
+    /// The last sequence taken in.
+    pub sequence: u64,
+    /// The hash of the message there.
+    pub hash: CommitHash,
+}
+
+impl Position {
+    /// What goes into headers.
+    pub fn mark(&self) -> PositionMark {
+        PositionMark { origin: self.origin.clone(), sequence: self.sequence }
+    }
+}
+
+/// Not `<origin>:<sequence>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a position: <origin>:<sequence>")]
+pub struct PositionMarkError;
+
+/// A position in a header, `<origin>:<sequence>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionMark {
+    /// The log.
+    pub origin: Origin,
+    /// The sequence.
+    pub sequence: u64,
+}
+
+impl fmt::Display for PositionMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.origin, self.sequence)
+    }
+}
+
+impl FromStr for PositionMark {
+    type Err = PositionMarkError;
+
+    fn from_str(text: &str) -> Result<Self, PositionMarkError> {
+        let (origin, sequence) = text.split_once(':').ok_or(PositionMarkError)?;
+        let mark = Self {
+            origin: origin.parse().map_err(|_| PositionMarkError)?,
+            sequence: sequence.parse().map_err(|_| PositionMarkError)?,
+        };
+        // One spelling: no plus sign, no leading zeros.
+        if mark.to_string() == text { Ok(mark) } else { Err(PositionMarkError) }
+    }
+}
+
+impl Serialize for PositionMark {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PositionMark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_has_one_spelling() {
+        let text = "main.log.example:42";
+        assert_eq!(text.parse::<PositionMark>().unwrap().to_string(), text);
+        for wrong in ["", "a", "a:", ":1", "a:+1", "a:01", "A:1", "a:1 ", "a:-1", "a:1:2"] {
+            assert_eq!(wrong.parse::<PositionMark>(), Err(PositionMarkError), "{wrong}");
+        }
+    }
+}

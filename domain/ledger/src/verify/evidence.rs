@@ -1,0 +1,171 @@
+//! A whole evidence bundle through the verifier: files, lines, blobs, and an earlier bundle to compare with.
+
+use super::{Caveat, Expected, Fault, Report, Severity, Verifier};
+use crate::blob::MAX_BLOB_BYTES;
+use crate::bundle::{
+    BundleError, BundleFile, BundleSource, COMMITS_FILE, EntryKind, MANIFEST_FILE,
+    MAX_MANIFEST_BYTES, Manifest, blob_file, is_safe_name,
+};
+use crate::line::MAX_LINE_BYTES;
+use crate::name::Slug;
+use crate::policy::{Policy, PolicyError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead, Read as _};
+use trust::encoding::Sha256Digest;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The bundle cannot be read.
+    #[error("the bundle cannot be verified")]
+    Bundle(#[from] BundleError),
+    /// The earlier bundle cannot be read.
+    #[error("the earlier bundle cannot be compared with")]
+    Earlier(#[source] BundleError),
+    /// The policy does not know the log.
+    #[error("the policy does not fit the bundle")]
+    Policy(#[from] PolicyError),
+}
+
+/// Verifies a bundle of a whole log under a policy; with `earlier`, every sequence of that bundle must be in this
+/// one with the same hash. `shard` is the shard in the log's subjects (`main`).
+pub fn verify_bundle(
+    source: &dyn BundleSource,
+    policy: &Policy,
+    shard: &Slug,
+    earlier: Option<&dyn BundleSource>,
+) -> Result<Report, VerifyError> {
+    let files = Files::list(source)?;
+    let manifest = files.manifest(source)?;
+    let mut verifier = Verifier::new(policy, &manifest.log, shard)?.ending_at(manifest.tree_size);
+    if let Some(earlier) = earlier {
+        verifier = verifier.expecting(Expected::of_bundle(earlier, policy, shard)?);
+    }
+    for name in files.foreign {
+        verifier.add(None, None, None, Fault::ForeignFile(name));
+    }
+    if files.known.contains(&Known::Commits) {
+        lines_of(source, &mut verifier)?;
+    } else {
+        verifier.add(None, None, None, Fault::FileMissing(COMMITS_FILE));
+    }
+    for known in files.known {
+        match known {
+            Known::Checkpoint => {
+                verifier.add(None, None, None, Fault::Unchecked("the checkpoint"));
+            }
+            Known::Proofs => verifier.add(None, None, None, Fault::Unchecked("proofs.ndjson")),
+            Known::Blob(sha256) => {
+                let bytes = read(source, &blob_file(&sha256), MAX_BLOB_BYTES)?;
+                verifier.blob(sha256, &bytes);
+            }
+            Known::Statements => verifier.caveats.push(Caveat::StatementsNotChecked),
+            Known::Manifest | Known::Commits => {}
+        }
+    }
+    Ok(verifier.finish())
+}
+
+/// Takes in every line that a reader holds, to its end.
+pub fn verify_commits(verifier: &mut Verifier, reader: &mut dyn BufRead) -> io::Result<()> {
+    let longest = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line without an end must not fill the memory: what is longer comes as several damaged lines.
+        if (&mut *reader).take(longest).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        verifier.line(&line);
+    }
+}
+
+impl Expected {
+    /// The hashes of an earlier bundle, recomputed from its payloads and verified under the same policy.
+    pub fn of_bundle(
+        earlier: &dyn BundleSource,
+        policy: &Policy,
+        shard: &Slug,
+    ) -> Result<Self, VerifyError> {
+        let files = Files::list(earlier).map_err(VerifyError::Earlier)?;
+        let manifest = files.manifest(earlier).map_err(VerifyError::Earlier)?;
+        let mut verifier =
+            Verifier::new(policy, &manifest.log, shard)?.ending_at(manifest.tree_size);
+        verifier.seen = Some(BTreeMap::new());
+        lines_of(earlier, &mut verifier).map_err(VerifyError::Earlier)?;
+        let hashes = verifier.seen.take().unwrap_or_default();
+        let report = verifier.finish_without_blobs();
+        let damaged = report
+            .first_bad()
+            .filter(|finding| finding.fault.severity() == Severity::Tampering)
+            .map(|finding| finding.line.unwrap_or_default());
+        Ok(Self { origin: manifest.log, hashes, damaged })
+    }
+}
+
+/// What a verifier does with a file, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Manifest,
+    Commits,
+    Checkpoint,
+    Proofs,
+    Blob(Sha256Digest),
+    Statements,
+}
+
+struct Files {
+    known: BTreeSet<Known>,
+    foreign: Vec<String>,
+}
+
+impl Files {
+    fn list(source: &dyn BundleSource) -> Result<Self, BundleError> {
+        let (mut known, mut foreign) = (BTreeSet::new(), Vec::new());
+        let mut names = BTreeSet::new();
+        for entry in source.entries().map_err(BundleError::List)? {
+            let file = match entry.kind {
+                EntryKind::Directory if is_safe_name(&entry.name) => continue,
+                EntryKind::Directory | EntryKind::Other => None,
+                EntryKind::File => BundleFile::named(&entry.name),
+            };
+            // A tar can hold one name twice, and two readers would see two files.
+            let is_new = names.insert(entry.name.clone());
+            match file.filter(|_| is_new) {
+                Some(BundleFile::Manifest) => known.insert(Known::Manifest),
+                Some(BundleFile::Commits) => known.insert(Known::Commits),
+                Some(BundleFile::Checkpoint) => known.insert(Known::Checkpoint),
+                Some(BundleFile::Proofs) => known.insert(Known::Proofs),
+                Some(BundleFile::Blob(sha256)) => known.insert(Known::Blob(sha256)),
+                Some(BundleFile::Statement | BundleFile::Root) => known.insert(Known::Statements),
+                None => {
+                    foreign.push(entry.name);
+                    false
+                }
+            };
+        }
+        Ok(Self { known, foreign })
+    }
+
+    fn manifest(&self, source: &dyn BundleSource) -> Result<Manifest, BundleError> {
+        if !self.known.contains(&Known::Manifest) {
+            return Err(BundleError::NoManifest);
+        }
+        Manifest::parse(&read(source, MANIFEST_FILE, MAX_MANIFEST_BYTES)?)
+    }
+}
+
+fn lines_of(source: &dyn BundleSource, verifier: &mut Verifier) -> Result<(), BundleError> {
+    let failed = |source| BundleError::Read { name: COMMITS_FILE.to_owned(), source };
+    let mut reader = source.open(COMMITS_FILE).map_err(failed)?;
+    verify_commits(verifier, &mut reader).map_err(failed)
+}
+
+/// At most `limit` bytes and one more, by which a reader sees that there are too many.
+fn read(source: &dyn BundleSource, name: &str, limit: u64) -> Result<Vec<u8>, BundleError> {
+    let failed = |source| BundleError::Read { name: name.to_owned(), source };
+    let mut bytes = Vec::new();
+    let reader = source.open(name).map_err(failed)?;
+    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}

@@ -1,0 +1,84 @@
+//! The chains of a log that may have lost messages: a lost message must not make the ones after it look forged.
+
+use crate::condemn::{Commit, Condemned, Head, Reason, Stored, follows, judge_alone};
+use crate::identity::LogIdentity;
+use std::collections::BTreeMap;
+
+/// How many sequences have been lost so far, by what is known about them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Named by the policy file.
+    pub(super) declared: u64,
+    /// All others.
+    pub(super) undeclared: u64,
+}
+
+/// A good message's place in its aggregate's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Link {
+    /// It follows the last good commit.
+    Closed,
+    /// Versions of it are missing, and that many sequences that the policy names were lost since.
+    Bridged,
+    /// Versions of it are missing, and that many sequences were lost since: it cannot be checked.
+    Open { expected: u64, found: u64 },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    head: Head,
+    lost: Lost,
+}
+
+/// The head of every aggregate, and what had been lost by then.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    seen: BTreeMap<String, Seen>,
+    /// Lost sequences that already explain a missing version: one message is one version.
+    used: u64,
+}
+
+impl Links {
+    /// How many aggregates have a good commit.
+    pub(super) fn len(&self) -> u64 {
+        u64::try_from(self.seen.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Judges the log's next message; `lost` counts what was lost before it.
+    pub(super) fn take_in(
+        &mut self,
+        log: &LogIdentity,
+        stored: &Stored<'_>,
+        lost: Lost,
+    ) -> Result<(Commit, Link), Condemned> {
+        let commit = judge_alone(log, stored)?;
+        let link = self.link(stored.subject, &commit, lost).map_err(|reason| Condemned {
+            sequence: stored.sequence,
+            subject: stored.subject.to_owned(),
+            hash: commit.hash,
+            reason,
+        })?;
+        let head = Head { version: commit.envelope.version, hash: commit.hash };
+        self.seen.insert(stored.subject.to_owned(), Seen { head, lost });
+        Ok((commit, link))
+    }
+
+    fn link(&mut self, subject: &str, commit: &Commit, lost: Lost) -> Result<Link, Reason> {
+        let seen = self.seen.get(subject).copied();
+        let reason = match follows(seen.map(|seen| seen.head), &commit.envelope) {
+            Ok(()) => return Ok(Link::Closed),
+            Err(reason) => reason,
+        };
+        let Reason::Version { expected, found } = reason else { return Err(reason) };
+        let Some(versions) = found.checked_sub(expected) else { return Err(reason) };
+        let before = seen.map(|seen| seen.lost).unwrap_or_default();
+        let declared = lost.declared.saturating_sub(before.declared);
+        let undeclared = lost.undeclared.saturating_sub(before.undeclared);
+        let unused = lost.declared.saturating_add(lost.undeclared).saturating_sub(self.used);
+        if versions > declared.saturating_add(undeclared) || versions > unused {
+            return Err(reason);
+        }
+        self.used = self.used.saturating_add(versions);
+        if versions <= declared { Ok(Link::Bridged) } else { Ok(Link::Open { expected, found }) }
+    }
+}

@@ -1,0 +1,44 @@
+//! How values of the crates below look in the JSON Schemas of events.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+
+macro_rules! shapes {
+    ($($(#[$doc:meta])* $name:ident = $schema:tt;)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )+};
+}
+
+shapes! {
+    /// 64 lower-case hexadecimal digits of a SHA-256.
+    Digest = {"type": "string", "pattern": "^[0-9a-f]{64}$"};
+    /// RFC 3339 UTC with six decimals and `Z`.
+    Time = {"type": "string", "format": "date-time", "pattern": "^.{10}T.{8}\\.[0-9]{6}Z$"};
+    /// A content-addressed blob.
+    Blob = {
+        "type": "object",
+        "properties": {"$blob": {
+            "type": "object",
+            "properties": {
+                "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+                "size": {"type": "integer", "minimum": 0},
+                "media_type": {"type": "string"}
+            },
+            "required": ["sha256", "size", "media_type"]
+        }},
+        "required": ["$blob"]
+    };
+    /// Any JSON object, kept as it was signed.
+    Object = {"type": "object"};
+}

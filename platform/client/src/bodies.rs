@@ -1,0 +1,57 @@
+//! What every command answers: a receipt.
+
+use ledger::receipt::Receipt;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A signed receipt: this commit is at this place of this log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceiptBody {
+    /// The log's origin.
+    pub log: String,
+    /// The commit's place in it.
+    pub sequence: u64,
+    /// What was committed to.
+    pub aggregate: AggregateBody,
+    /// The aggregate's version after it; the `ETag`.
+    pub version: u64,
+    /// `blake3:<64 hex>` of the commit's bytes.
+    pub hash: String,
+    /// The commit's time.
+    pub time: String,
+    /// `<key id> <base64>` of the writer's Ed25519 signature over log, sequence and hash.
+    pub signature: String,
+}
+
+/// An aggregate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AggregateBody {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+}
+
+impl ReceiptBody {
+    /// The position to read from: `<origin>:<sequence>`.
+    pub fn position(&self) -> String {
+        format!("{}:{}", self.log, self.sequence)
+    }
+}
+
+/// A receipt as the API sends it.
+pub fn receipt_body(receipt: &Receipt) -> ReceiptBody {
+    ReceiptBody {
+        log: receipt.log.to_string(),
+        sequence: receipt.sequence,
+        aggregate: AggregateBody {
+            kind: receipt.aggregate.kind.clone(),
+            id: receipt.aggregate.id.clone(),
+        },
+        version: receipt.version,
+        hash: receipt.hash.to_string(),
+        time: receipt.time.to_string(),
+        signature: receipt.signature.clone(),
+    }
+}

@@ -1,0 +1,237 @@
+//! Answers of query-api.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// In the list's order.
+    pub items: Vec<T>,
+    /// To send as `page_token` for the next page; none on the last.
+    pub next_page_token: Option<String>,
+}
+
+/// A change in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeSummary {
+    /// `chg_...`
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// The target's id.
+    pub data_source_id: String,
+    /// The target's name.
+    pub data_source: String,
+    /// Its environment.
+    pub environment: String,
+    /// Where it stands.
+    pub state: String,
+    /// Who wrote it.
+    pub author: String,
+    /// When it was drafted.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+}
+
+/// The whole story of a change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeDetail {
+    /// `chg_...`
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The target's id.
+    pub data_source_id: String,
+    /// Its environment.
+    pub environment: String,
+    /// Where it stands.
+    pub state: String,
+    /// Who wrote it.
+    pub author: String,
+    /// Which submission.
+    pub revision: u32,
+    /// `on_approval` or `on_release`.
+    pub start: String,
+    /// SHA-256 of the exact SQL.
+    pub sql_sha256: String,
+    /// Its length, bytes.
+    pub sql_size: u64,
+    /// How it is cut.
+    pub steps: Vec<StepBody>,
+    /// Where people sign.
+    pub approval: Option<String>,
+    /// SHA-256 of the manifest: what people sign.
+    pub change_sha256: Option<String>,
+    /// The live schema it starts from.
+    pub fingerprint: Option<String>,
+    /// The root it is under.
+    pub root_version: Option<u64>,
+    /// The job that runs it.
+    pub job: Option<String>,
+    /// Its fencing token.
+    pub fence: Option<u64>,
+    /// How it ended: a refusal's name, a check's or a SQLSTATE.
+    pub code: Option<String>,
+    /// The schema afterwards.
+    pub fingerprint_after: Option<String>,
+    /// When it was drafted.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+    /// What happened, in order.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// A step of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StepBody {
+    /// From 1.
+    pub ordinal: u32,
+    /// Of its exact bytes.
+    pub sha256: String,
+    /// Runs in a transaction.
+    pub transactional: bool,
+}
+
+/// One event of a change's story.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryEntry {
+    /// The event's type.
+    pub event: String,
+    /// When.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// Its place in the log.
+    pub sequence: u64,
+    /// The commit's hash.
+    pub hash: String,
+}
+
+/// A change with what other contexts say about it now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeAnswer {
+    /// The document.
+    #[serde(flatten)]
+    pub change: ChangeDetail,
+    /// The target's name.
+    pub data_source: String,
+    /// What it waits for, if it waits: a sentence with a name and a time.
+    pub waiting_for: Option<String>,
+}
+
+/// An approval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalBody {
+    /// `apr_...`
+    pub id: String,
+    /// The change.
+    pub change: String,
+    /// Which submission.
+    pub revision: u32,
+    /// The target's environment.
+    pub environment: String,
+    /// Where it stands: `open`, `granted`, `rejected`, `closed`.
+    pub state: String,
+    /// What people sign.
+    pub change_sha256: String,
+    /// The root whose keys count.
+    pub root_version: u64,
+    /// The policy's name.
+    pub policy: String,
+    /// Who must sign.
+    #[schema(value_type = Vec<Object>)]
+    pub stages: Value,
+    /// Who did.
+    pub signed: Vec<SignedBody>,
+    /// Who rejected it.
+    pub rejected_by: Option<String>,
+    /// Until when people may sign.
+    pub deadline: String,
+    /// When it was opened.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+}
+
+/// A signature of an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignedBody {
+    /// Who.
+    pub person: String,
+    /// When.
+    pub at: String,
+}
+
+/// A data source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DataSourceBody {
+    /// `dsc_...`
+    pub id: String,
+    /// Unique in the tenant.
+    pub name: String,
+    /// `postgresql`.
+    pub engine: String,
+    /// A name in the trust root.
+    pub environment: String,
+    /// The agent beside it.
+    pub agent: String,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// The change that holds the schema lock.
+    pub locked_by: Option<String>,
+    /// The last fencing token issued.
+    pub fence: u64,
+    /// When it was registered.
+    pub created_at: String,
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobBody {
+    /// `job_...`
+    pub id: String,
+    /// The change it serves.
+    pub change: String,
+    /// The target.
+    pub data_source: String,
+    /// For whom.
+    pub agent: String,
+    /// What it may do.
+    pub mode: String,
+    /// `dispatched`, `succeeded`, `failed_clean`, `failed_partial`, `refused`, `unknown`.
+    pub state: String,
+    /// The fencing token.
+    pub fence: u64,
+    /// From 1.
+    pub attempt: u32,
+    /// Why the agent refused.
+    pub refusal: Option<String>,
+    /// SQLSTATE of the first error.
+    pub sqlstate: Option<String>,
+    /// The people whose signatures the agent counted.
+    pub counted: Vec<String>,
+    /// When it was dispatched.
+    pub created_at: String,
+    /// When the result was taken in.
+    pub finished_at: Option<String>,
+}
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentBody {
+    /// `agt_...`
+    pub id: String,
+    /// Unique in the tenant.
+    pub name: String,
+    /// Its SPIFFE ID.
+    pub spiffe_id: String,
+    /// When it was enrolled.
+    pub created_at: String,
+}
