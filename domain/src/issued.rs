@@ -1,32 +1,10 @@
 //! A command with who issued it and when: the only way a decision learns of the caller and the time.
 
+pub use ::ledger::{ActorKind, Auth};
+
 use crate::ids::{CommandId, PrincipalId};
 use serde::{Deserialize, Serialize};
 use trust::encoding::Timestamp;
-
-/// What kind of principal acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActorKind {
-    /// A person.
-    Person,
-    /// A service, known by its SPIFFE ID.
-    Service,
-    /// A workflow, known by the SPIFFE ID of the workflows service.
-    Workflow,
-}
-
-/// How the caller proved who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Auth {
-    /// An OIDC login.
-    Oidc,
-    /// A bearer token.
-    Token,
-    /// An X.509-SVID.
-    Spiffe,
-}
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

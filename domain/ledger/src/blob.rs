@@ -101,7 +101,8 @@ fn collect(value: &Value, deeper: usize, found: &mut Vec<BlobRef>) {
     let Some(deeper) = deeper.checked_sub(1) else { return };
     match value {
         Value::Object(members) => {
-            if members.contains_key("$blob")
+            // serde would also take an array for a struct.
+            if members.get("$blob").is_some_and(Value::is_object)
                 && let Ok(blob) = BlobRef::deserialize(value)
             {
                 found.push(blob);

@@ -166,7 +166,13 @@ impl Envelope {
         if payload.len() > MAX_COMMIT_BYTES {
             return Err(CommitError::TooLarge(payload.len()));
         }
-        let envelope: Self = strict::parse(payload).map_err(CommitError::Malformed)?;
+        let value = strict::parse_value(payload).map_err(CommitError::Malformed)?;
+        if !is_spelled_with_objects(&value) {
+            let detail = "an object or a text is spelled another way".to_owned();
+            return Err(CommitError::Malformed(StrictError::Shape(detail)));
+        }
+        let envelope: Self = serde_json::from_value(value)
+            .map_err(|error| CommitError::Malformed(StrictError::Shape(error.to_string())))?;
         envelope.check()?;
         Ok(envelope)
     }
@@ -204,6 +210,15 @@ impl Envelope {
         }
         if self.events.is_empty() { Err(CommitError::NoEvents) } else { Ok(()) }
     }
+}
+
+/// serde also takes an array for a struct and a map for a unit variant; no other reader of the format would.
+fn is_spelled_with_objects(value: &Value) -> bool {
+    let part = |pointer| value.pointer(pointer).unwrap_or(&Value::Null);
+    value.is_object()
+        && ["/aggregate", "/command", "/actor"].into_iter().all(|name| part(name).is_object())
+        && ["/actor/kind", "/actor/auth"].into_iter().all(|name| part(name).is_string())
+        && part("/events").as_array().is_some_and(|events| events.iter().all(Value::is_object))
 }
 
 fn has_prefix(id: &IdText, member: &'static str, prefix: &'static str) -> Result<(), CommitError> {

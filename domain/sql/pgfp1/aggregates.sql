@@ -34,7 +34,7 @@ SELECT q.* FROM (
       AND NOT EXISTS (
             SELECT 1 FROM pg_catalog.pg_depend AS e
             WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
-              AND e.deptype = 'e')
+              AND e.deptype IN ('e', 'i'))
 ) AS q
 ORDER BY
     q.schema COLLATE pg_catalog."C",

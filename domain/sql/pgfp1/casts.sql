@@ -11,7 +11,7 @@ SELECT q.* FROM (
       AND NOT EXISTS (
             SELECT 1 FROM pg_catalog.pg_depend AS e
             WHERE e.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass AND e.objid = c.oid
-              AND e.deptype = 'e')
+              AND e.deptype IN ('e', 'i'))
 ) AS q
 ORDER BY
     q.source COLLATE pg_catalog."C",

@@ -1,4 +1,4 @@
--- pgfp1 functions: functions, procedures and window functions, whole.
+-- pgfp1 functions: functions, procedures and window functions, whole; not the constructors of a range type.
 SELECT q.* FROM (
     SELECT
         (n.nspname)::pg_catalog.text AS schema,
@@ -12,7 +12,7 @@ SELECT q.* FROM (
       AND NOT EXISTS (
             SELECT 1 FROM pg_catalog.pg_depend AS e
             WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
-              AND e.deptype = 'e')
+              AND e.deptype IN ('e', 'i'))
       AND p.prokind IN ('f', 'p', 'w')
 ) AS q
 ORDER BY

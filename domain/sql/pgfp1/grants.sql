@@ -28,7 +28,7 @@ SELECT q.* FROM (
             WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid
               AND e.deptype = 'e')
         UNION ALL
-        SELECT 'column', n.nspname, c.relname, a.attname, c.relowner, a.attacl, '{}'
+        SELECT 'column', n.nspname, c.relname, a.attname, c.relowner, a.attacl, NULL
         FROM pg_catalog.pg_attribute AS a
         JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -45,7 +45,7 @@ SELECT q.* FROM (
         WHERE NOT EXISTS (
             SELECT 1 FROM pg_catalog.pg_depend AS e
             WHERE e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND e.objid = p.oid
-              AND e.deptype = 'e')
+              AND e.deptype IN ('e', 'i'))
         UNION ALL
         SELECT 'type', n.nspname, t.typname, NULL, t.typowner, t.typacl, pg_catalog.acldefault('T', t.typowner)
         FROM pg_catalog.pg_type AS t
@@ -73,7 +73,7 @@ SELECT q.* FROM (
             d.defaclrole, d.defaclacl,
             CASE WHEN d.defaclnamespace = 0
                 THEN pg_catalog.acldefault(CASE WHEN d.defaclobjtype = 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)
-                ELSE '{}' END
+                ELSE NULL END
         FROM pg_catalog.pg_default_acl AS d
         LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = d.defaclnamespace AND d.defaclnamespace <> 0
     ) AS o

@@ -152,11 +152,12 @@ fn first_objection(root: &SyntaxNode, text: &str) -> Option<(usize, CutError)> {
     .min_by_key(|(offset, _)| *offset)
 }
 
-/// PostgreSQL reads the further parts of an `E''` string with its backslash escapes, the parser
+/// `PostgreSQL` reads the further parts of an `E''` string with its backslash escapes, the parser
 /// does not: in `E'a'\n'b\'';COMMIT;--'` only one of them sees a COMMIT (tried on 15.18).
 fn ambiguous_string(root: &SyntaxNode) -> Option<usize> {
     let mut in_escape_string = false;
-    let tokens = root.descendants_with_tokens().filter_map(squawk_syntax::SyntaxElement::into_token);
+    let tokens =
+        root.descendants_with_tokens().filter_map(squawk_syntax::SyntaxElement::into_token);
     for token in tokens.filter(|token| !token.kind().is_trivia()) {
         match token.kind() {
             SyntaxKind::ESC_STRING => in_escape_string = true,

@@ -20,7 +20,8 @@ fn is_shown_escaped(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         _ => {
-            character.is_control() || HIDDEN.iter().any(|(from, to)| (*from..=*to).contains(&character))
+            character.is_control()
+                || HIDDEN.iter().any(|(from, to)| (*from..=*to).contains(&character))
         }
     }
 }
@@ -68,7 +69,10 @@ mod tests {
 
     #[test]
     fn what_acts_on_a_terminal_is_shown() {
-        assert_eq!(escaped("a\u{1b}[2Kb\u{7}\u{8}\u{7f}\u{9b}"), "a\\u{1b}[2Kb\\u{7}\\u{8}\\u{7f}\\u{9b}");
+        assert_eq!(
+            escaped("a\u{1b}[2Kb\u{7}\u{8}\u{7f}\u{9b}"),
+            "a\\u{1b}[2Kb\\u{7}\\u{8}\\u{7f}\\u{9b}"
+        );
         assert_eq!(escaped("-- x\rdrop\r\n"), "-- x\\u{d}drop\\u{d}\n");
     }
 

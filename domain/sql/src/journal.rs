@@ -1,8 +1,8 @@
 //! Whether a file names the schema of the agent's journal.
 //!
-//! The name is reserved: any identifier that PostgreSQL would read as `countersign` counts, so
+//! The name is reserved: any identifier that `PostgreSQL` would read as `countersign` counts, so
 //! that no form of a statement (search paths, `CREATE SCHEMA AUTHORIZATION`, `DROP OWNED BY`) has
-//! to be listed. Strings count where PostgreSQL reads names from them: configuration values,
+//! to be listed. Strings count where `PostgreSQL` reads names from them: configuration values,
 //! casts to `reg*` types, and the functions of [`READS_NAMES`].
 
 use squawk_lexer::{Token, TokenKind, tokenize};
@@ -15,8 +15,17 @@ const JOURNAL: &str = "countersign";
 
 /// Functions that take names, or a search path, in a string.
 const READS_NAMES: &[&str] = &[
-    "currval", "nextval", "set_config", "setval", "to_regclass", "to_regnamespace", "to_regoper",
-    "to_regoperator", "to_regproc", "to_regprocedure", "to_regtype",
+    "currval",
+    "nextval",
+    "set_config",
+    "setval",
+    "to_regclass",
+    "to_regnamespace",
+    "to_regoper",
+    "to_regoperator",
+    "to_regproc",
+    "to_regprocedure",
+    "to_regtype",
 ];
 
 /// The byte offset of the first identifier in `text` that reads as the reserved name.
@@ -44,7 +53,7 @@ pub(crate) fn identifier_at(text: &str) -> Option<usize> {
     None
 }
 
-/// The byte offset of the first string under `root` that names the journal where PostgreSQL reads
+/// The byte offset of the first string under `root` that names the journal where `PostgreSQL` reads
 /// names from strings, or of the first function body or DO block that has the name in it.
 ///
 /// Bodies are looked at word by word only: what they build as text and execute cannot be judged.
@@ -97,7 +106,7 @@ fn sets_search_path(set: &SyntaxNode) -> bool {
         .any(|name| last_name(&name) == "search_path")
 }
 
-/// The last identifier in a (qualified) name, as PostgreSQL reads it.
+/// The last identifier in a (qualified) name, as `PostgreSQL` reads it.
 fn last_name(node: &SyntaxNode) -> String {
     let text = node.text().to_string();
     let mut last = String::new();
@@ -112,7 +121,7 @@ fn last_name(node: &SyntaxNode) -> String {
     last
 }
 
-/// PostgreSQL folds ASCII only, except that a server with a single-byte Turkish encoding folds
+/// `PostgreSQL` folds ASCII only, except that a server with a single-byte Turkish encoding folds
 /// the dotted capital I to `i`.
 fn folded(word: &str) -> String {
     word.replace('\u{130}', "i").to_ascii_lowercase()

@@ -3,7 +3,7 @@
 //!
 //! * [`cut`] decides from the syntax tree whether a file can run as one transaction of ours.
 //! * [`display`] shows SQL so that what a person signs is what they saw.
-//! * [`pgfp1`] is the frozen fingerprint of a PostgreSQL schema.
+//! * [`pgfp1`] is the frozen fingerprint of a `PostgreSQL` schema.
 
 pub mod cut;
 pub mod display;

@@ -1,4 +1,4 @@
-//! `pgfp1`: the frozen fingerprint of the structure of one PostgreSQL database.
+//! `pgfp1`: the frozen fingerprint of the structure of one `PostgreSQL` database.
 //!
 //! Inside the transaction that is to see the structure, the caller runs [`SETTINGS`], then each of
 //! [`QUERIES`], hands all rows to [`document`] and hashes it with [`fingerprint`]. The settings
@@ -15,7 +15,7 @@
 //! subscriptions, conversions, access methods, transforms, comments on other kinds, the
 //! privileges of the database itself, and the credentials of user mappings.
 //!
-//! The queries use only columns that PostgreSQL 13 to 18 have. What the catalog functions print
+//! The queries use only columns that `PostgreSQL` 13 to 18 have. What the catalog functions print
 //! may differ between major versions, and for a few expressions (a list over `varchar`) between
 //! the original and its restored dump: a fingerprint is compared with others of one database.
 //! Nothing here ever changes, a test holds its hash; another model is another name.
@@ -80,7 +80,7 @@ pub const QUERIES: &[Query] = queries![
     "publications",
 ];
 
-/// One row as PostgreSQL answered it.
+/// One row as `PostgreSQL` answered it.
 pub type Row = Vec<Option<String>>;
 
 /// Why rows are not a document.
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     /// Not to be edited: a changed query is another algorithm under another name.
-    const FROZEN: &str = "TO-BE-FROZEN";
+    const FROZEN: &str = "d595379b3a22c5a4aa948352156a7d079bbb685e68e2f24dd3fd67a1087aedce";
 
     fn empty() -> Vec<(&'static str, Vec<Row>)> {
         QUERIES.iter().map(|query| (query.section, Vec::new())).collect()
@@ -189,7 +189,10 @@ mod tests {
         assert!(text.starts_with(
             r#"{"format":"pgfp1","sections":[{"name":"schemas","rows":[[null,"z"],["a",""],["b\"\\\n\u0001é",null]]},{"name":"extensions","rows":[]},"#
         ), "{text}");
-        assert_eq!(fingerprint(&document), "pgfp1:TO-BE-FROZEN");
+        assert_eq!(
+            fingerprint(&document),
+            "pgfp1:9ca4f565de026381fddd368c7810e7c422480bfa08001ec457a4de9c91bf15ff"
+        );
     }
 
     #[test]
@@ -227,11 +230,13 @@ mod tests {
     fn every_query_is_one_select_that_names_the_catalog_in_full() {
         for query in QUERIES {
             assert!(query.sql.starts_with(&format!("-- pgfp1 {}", query.section)));
-            assert!(!query.sql.contains(';'), "{}", query.section);
-            let is_taken = crate::cut(query.sql.as_bytes());
-            assert!(is_taken.is_ok() || query.sql.contains("'countersign'"), "{is_taken:?}");
+            let mut lines = query.sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+            assert!(lines.next().is_some_and(|line| line.starts_with("SELECT")));
+            assert!(!lines.any(|line| line.contains(';')), "{}", query.section);
+            assert!(crate::cut(query.sql.as_bytes()).is_ok(), "{}", query.section);
+            let bare = query.sql.replace("pg_catalog.", "@");
             for word in ["FROM pg_", "JOIN pg_", "::text", "::regclass", " unnest(", "::\"char\""] {
-                assert!(!query.sql.contains(word), "{}: {word}", query.section);
+                assert!(!bare.contains(word), "{}: {word}", query.section);
             }
         }
     }

@@ -23,7 +23,7 @@ pub enum CutError {
         /// The first byte that cannot be read.
         place: Place,
     },
-    /// `changes.sql_nul`: a NUL character, which PostgreSQL cannot receive.
+    /// `changes.sql_nul`: a NUL character, which `PostgreSQL` cannot receive.
     #[error("{place}: NUL character")]
     Nul {
         /// The first NUL.
@@ -61,7 +61,7 @@ pub enum CutError {
         /// Its name.
         statement: &'static str,
     },
-    /// `changes.sql_not_transactional`: PostgreSQL refuses it inside a transaction.
+    /// `changes.sql_not_transactional`: `PostgreSQL` refuses it inside a transaction.
     #[error("{place}: {statement} cannot run in a transaction, which is not supported yet")]
     NotTransactional {
         /// The statement.

@@ -1,8 +1,8 @@
 //! Which statements cannot be part of our one transaction, decided from the syntax tree.
 //!
-//! The list is PostgreSQL's own: what calls `PreventInTransactionBlock` in `tcop/utility.c` and
+//! The list is `PostgreSQL`'s own: what calls `PreventInTransactionBlock` in `tcop/utility.c` and
 //! the commands. What depends on the database (a partitioned table in REINDEX or CLUSTER) cannot
-//! be seen here: PostgreSQL refuses it, and the transaction fails whole.
+//! be seen here: `PostgreSQL` refuses it, and the transaction fails whole.
 
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
@@ -118,9 +118,9 @@ fn repacks_concurrently(repack: &SyntaxNode) -> bool {
 }
 
 fn names_nothing(node: &SyntaxNode) -> bool {
-    !node.children().any(|part| {
-        !matches!(part.kind(), SyntaxKind::OPTION_ITEM_LIST | SyntaxKind::OPTION_ITEM)
-    })
+    !node
+        .children()
+        .any(|part| !matches!(part.kind(), SyntaxKind::OPTION_ITEM_LIST | SyntaxKind::OPTION_ITEM))
 }
 
 /// Whether the WITH option `name` is written and set to false.

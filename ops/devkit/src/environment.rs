@@ -1,6 +1,5 @@
 //! What devkit takes from the environment: variables, the user, the cache folder.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Folder with freshly built binaries; set by xtask so that tests do not build again.
@@ -12,13 +11,13 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether this process is root, under which PostgreSQL refuses to run.
+/// Whether this process is root, under which `PostgreSQL` refuses to run.
 pub fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
 /// Where devkit keeps what it installs. For root it lies where another user may enter, since
-/// PostgreSQL then runs as one.
+/// `PostgreSQL` then runs as one.
 pub fn cache_dir() -> PathBuf {
     if is_root() {
         return PathBuf::from("/var/tmp/countersign-dev-0");
@@ -31,16 +30,6 @@ pub fn cache_dir() -> PathBuf {
 /// The data folder of `countersign dev` where none is named.
 pub fn default_data_dir() -> PathBuf {
     cache_dir().join("data")
-}
-
-/// Every executable called `name` in `PATH`, in order.
-pub fn in_path(name: &str) -> Vec<PathBuf> {
-    let path = variable("PATH").map(OsString::from).unwrap_or_default();
-    std::env::split_paths(&path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
-        .filter(|file| is_executable(file))
-        .collect()
 }
 
 /// Whether `file` is a regular file with an execute bit.

@@ -2,8 +2,8 @@
 //! enough for sockets, and gone with the test that made them.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -114,7 +114,7 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// Makes a new empty folder, which the user that PostgreSQL runs as may enter.
+    /// Makes a new empty folder, which the user that `PostgreSQL` runs as may enter.
     pub fn make() -> Result<Self, FolderError> {
         let all = environment::cache_dir().join("tmp");
         make(&environment::cache_dir(), 0o755)?;

@@ -1,4 +1,4 @@
-//! Real servers for development and tests: nats-server, PostgreSQL and a SPIFFE issuer as child
+//! Real servers for development and tests: nats-server, `PostgreSQL` and a SPIFFE issuer as child
 //! processes and tasks of `countersign dev`, the demo and every test. Nothing here is a mock.
 
 pub mod children;

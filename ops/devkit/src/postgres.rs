@@ -1,6 +1,6 @@
-//! PostgreSQL as a child process: one cluster per data folder, a random password, loopback only.
+//! `PostgreSQL` as a child process: one cluster per data folder, a random password, loopback only.
 //!
-//! PostgreSQL refuses to run as root; root runs it as another user, who then owns the cluster and
+//! `PostgreSQL` refuses to run as root; root runs it as another user, who then owns the cluster and
 //! must be able to enter every folder above it.
 
 use std::os::unix::fs::MetadataExt as _;
@@ -22,21 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(20);
 const PORT_ATTEMPTS: u32 = 5;
 
-/// Why PostgreSQL does not run as it should.
+/// Why `PostgreSQL` does not run as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// Its folder cannot be used.
     #[error("cannot keep the folder of PostgreSQL")]
     Folder(#[from] FolderError),
     /// The cluster was made by another major version.
-    #[error("the data folder is of PostgreSQL {found}, but {installed} is installed: start with --reset, or install {found}")]
+    #[error(
+        "the data folder is of PostgreSQL {found}, but {installed} is installed: start with --reset, or install {found}"
+    )]
     OtherMajor {
         /// Major that the data folder records.
         found: String,
         /// Major of the binaries.
         installed: u32,
     },
-    /// The user that PostgreSQL runs as cannot enter a folder above the cluster.
+    /// The user that `PostgreSQL` runs as cannot enter a folder above the cluster.
     #[error("PostgreSQL runs as user {uid}, who cannot enter {}: choose a data folder below {}", folder.display(), better.display())]
     Unreachable {
         /// The user.
@@ -72,7 +74,7 @@ pub enum PostgresError {
     },
 }
 
-/// A running PostgreSQL.
+/// A running `PostgreSQL`.
 #[derive(Debug)]
 pub struct Postgres {
     port: u16,
@@ -254,12 +256,7 @@ fn launch(
 }
 
 /// Without our environment: `PGPORT` and its like would change what is started.
-fn program(
-    name: &str,
-    binaries: &PostgresBinaries,
-    folder: &Path,
-    user: Option<RunAs>,
-) -> Program {
+fn program(name: &str, binaries: &PostgresBinaries, folder: &Path, user: Option<RunAs>) -> Program {
     Program::new(name, binaries.folder.join(name), folder.join("postgres.log"))
         .without_environment()
         .variable("LC_ALL", "C")
@@ -289,7 +286,7 @@ fn password(folder: &Path) -> Result<String, PostgresError> {
     Ok(password)
 }
 
-/// `None` if we are not root: PostgreSQL then runs as we do.
+/// `None` if we are not root: `PostgreSQL` then runs as we do.
 fn run_as() -> Result<Option<RunAs>, PostgresError> {
     if !crate::environment::is_root() {
         return Ok(None);

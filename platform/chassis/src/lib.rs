@@ -1,1 +1,28 @@
-//! stub
+//! What every process does: start and stop, configuration, telemetry, SPIFFE identity, clock, listeners, the one
+//! error answer, the one caller check, health.
+//!
+//! Nothing here knows schemas or changes. A process starts at [`Process::start`]; an API is a router wrapped by
+//! [`http::api`], served by [`listen::serve`], whose handlers extract [`Caller`] and answer [`Problem`].
+
+pub mod body;
+pub mod caller;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod idempotency;
+pub mod identity;
+pub mod listen;
+pub mod ops;
+pub mod problem;
+pub mod process;
+pub mod tasks;
+pub mod telemetry;
+pub mod token;
+
+pub use caller::{Caller, HasPrincipals, Person, Principals};
+pub use clock::Clock;
+pub use idempotency::IdempotencyKey;
+pub use identity::Identity;
+pub use problem::Problem;
+pub use process::Process;
+pub use telemetry::TraceContext;

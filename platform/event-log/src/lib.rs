@@ -1,1 +1,31 @@
-//! stub
+//! The log: append, load and follow hash-chained commits in JetStream.
+//!
+//! * [`Reader`] reads a log or its mirror: aggregates, blobs, raw messages; [`Reader::follow`] gives it in order.
+//! * [`EventLog`] appends: load, find the command, decide, publish with an expectation (PROTOCOL.md "Append").
+//! * [`AggregateStore`] is the one seam to cqrs-es: its `EventStore` over this log.
+//!
+//! Nothing read is trusted: every message passes `ledger::judge` before anybody sees it.
+
+mod append;
+mod blobs;
+mod error;
+mod execute;
+mod follow;
+mod guard;
+mod loaded;
+mod open;
+mod recording;
+mod publish;
+mod reader;
+mod recorded;
+mod store;
+
+pub use append::EventLog;
+pub use error::{AppendError, ExecuteError, LogError};
+pub use execute::{Answered, Request, Target};
+pub use follow::{Followed, Follower};
+pub use loaded::Loaded;
+pub use open::{SYSTEM_TENANT, open_log};
+pub use reader::Reader;
+pub use recorded::{Recorded, RecordedEvent};
+pub use store::{AggregateStore, LogContext};

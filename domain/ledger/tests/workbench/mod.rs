@@ -1,8 +1,4 @@
 //! Makes logs, bundles and policies for the tests: everything follows from fixed seeds.
-#![expect(
-    clippy::allow_attributes,
-    reason = "which parts are used differs from test file to test file"
-)]
 #![allow(dead_code, reason = "each test file uses its own part of the workbench")]
 
 use anyhow::Context as _;
@@ -64,9 +60,12 @@ impl Workbench {
     pub fn grown(commits: u64) -> anyhow::Result<Self> {
         let mut bench = Self::opened()?;
         for n in 2..=commits {
-            let tenant = if n % 3 == 0 { "globex" } else { "acme" };
-            let data = if n % 4 == 0 {
+            let tenant = if n.is_multiple_of(3) { "globex" } else { "acme" };
+            let data = if n.is_multiple_of(4) {
                 json!({"sql": bench.store(format!("select {n};").as_bytes())?, "ä": [n, "\u{1}"]})
+            } else if n % 8 == 6 {
+                // Several chunks of BLAKE3.
+                json!({"n": n, "long": "0123456789".repeat(500)})
             } else {
                 json!({"n": n})
             };
@@ -142,7 +141,7 @@ impl Workbench {
             },
             actor: Actor { kind: ActorKind::Person, id: id("prn", 1)?, auth: Auth::Token },
             correlation_id: "11111111111111111111111111111111".to_owned(),
-            causation_id: if n % 2 == 0 { Some(id("evt", n)?) } else { None },
+            causation_id: if n.is_multiple_of(2) { Some(id("evt", n)?) } else { None },
             traceparent: "00-11111111111111111111111111111111-2222222222222222-01".to_owned(),
             time: time(n)?,
             events: vec![EventEntry { id: id("evt", n)?, kind: event.parse()?, schema: 1, data }],

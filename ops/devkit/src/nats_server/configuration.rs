@@ -106,7 +106,7 @@ fn mirror_imports(from: &str, api: &str, delivery: &str) -> Vec<Value> {
     ]
 }
 
-fn with(mut list: Vec<Value>, last: Value) -> Vec<Value> {
-    list.push(last);
+fn with(mut list: Vec<Value>, another: Value) -> Vec<Value> {
+    list.push(another);
     list
 }

@@ -83,9 +83,8 @@ impl Authority {
     /// Opens the authority that `file` (mode 0600) keeps, or makes a new one valid for a year.
     pub fn open(file: &Path, trust_domain: &str) -> Result<Self, AuthorityError> {
         let kept = match folder::read(file)? {
-            Some(text) => {
-                serde_json::from_str(&text).map_err(|error| AuthorityError::Unreadable(error.into()))?
-            }
+            Some(text) => serde_json::from_str(&text)
+                .map_err(|error| AuthorityError::Unreadable(error.into()))?,
             None => {
                 let kept = make(trust_domain)?;
                 let text = serde_json::to_vec_pretty(&kept)

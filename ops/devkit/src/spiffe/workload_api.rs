@@ -93,8 +93,9 @@ impl WorkloadApi {
     /// Must be called within a tokio runtime, which then serves it.
     pub fn endpoint(&self, id: &str) -> Result<String, WorkloadApiError> {
         let trust_domain = self.authority.trust_domain();
-        let ours = spiffe::SpiffeId::new(id)
-            .is_ok_and(|parsed| parsed.trust_domain_name() == trust_domain && !parsed.path().is_empty());
+        let ours = spiffe::SpiffeId::new(id).is_ok_and(|parsed| {
+            parsed.trust_domain_name() == trust_domain && !parsed.path().is_empty()
+        });
         if !ours {
             let trust_domain = trust_domain.to_owned();
             return Err(WorkloadApiError::NotOurIdentity { id: id.to_owned(), trust_domain });
@@ -195,9 +196,8 @@ fn serve(listener: UnixListener, issuer: Arc<Issuer>) -> AbortHandle {
     });
     let task = tokio::spawn(async move {
         let connections = UnixListenerStream::new(listener);
-        let server = tonic::transport::Server::builder();
-        let mut server = server;
-        if let Err(error) = server.serve_with_incoming(service, connections).await {
+        let served = tonic::transport::Server::builder().serve_with_incoming(service, connections);
+        if let Err(error) = served.await {
             tracing::error!(%error, "a Workload API socket failed");
         }
     });

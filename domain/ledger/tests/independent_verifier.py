@@ -1,0 +1,389 @@
+#!/usr/bin/env python3
+"""A second verifier of evidence bundles, written from PROTOCOL.md section 1; it shares no code with the crate.
+
+    independent_verifier.py BUNDLE_DIRECTORY POLICY_FILE [--shard main]
+
+Exit code 0: the record is intact. 7: tampering. 8: something is missing. 1: no verdict (not a bundle, no such log).
+Standard library only; the packages `blake3` and `cryptography` are used where they are installed.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import sys
+
+MAX_COMMIT = 512 * 1024
+ZERO = "blake3:" + "0" * 64
+ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,126}")
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
+HASH = re.compile(r"blake3:[0-9a-f]{64}")
+HEX = re.compile(r"[0-9a-f]{64}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+TYPE_ID = re.compile(r"([a-z](?:[a-z_]*[a-z])?)_[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+
+class Refused(Exception):
+    """Why something is not what it should be."""
+
+
+def need(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
+# BLAKE3, sections 2.1 to 2.6 of its specification; derive_key mode only.
+
+IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
+PERMUTATION = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
+START, END, PARENT, ROOT, CONTEXT, MATERIAL = 1, 2, 4, 8, 32, 64
+LANES = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15),
+         (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+M32 = 0xFFFFFFFF
+
+
+def compress(key, block, length, counter, flags):
+    words = [int.from_bytes(block[i:i + 4], "little") for i in range(0, 64, 4)]
+    v = key + IV[:4] + [counter & M32, counter >> 32, length, flags]
+    for turn in range(7):
+        for lane, (a, b, c, d) in enumerate(LANES):
+            for x, right, left in ((words[2 * lane], 16, 12), (words[2 * lane + 1], 8, 7)):
+                v[a] = (v[a] + v[b] + x) & M32
+                t = v[d] ^ v[a]
+                v[d] = (t >> right | t << (32 - right)) & M32
+                v[c] = (v[c] + v[d]) & M32
+                t = v[b] ^ v[c]
+                v[b] = (t >> left | t << (32 - left)) & M32
+        words = [words[i] for i in PERMUTATION]
+    return [v[i] ^ v[i + 8] for i in range(8)]
+
+
+def chunk(key, data, counter, flags, root):
+    blocks = [data[i:i + 64] for i in range(0, len(data), 64)] or [b""]
+    value = key
+    for i, block in enumerate(blocks):
+        first, last = i == 0, i == len(blocks) - 1
+        marks = flags | (START if first else 0) | (END if last else 0) | (ROOT if last and root else 0)
+        value = compress(value, block.ljust(64, b"\0"), len(block), counter, marks)
+    return value
+
+
+def tree(key, data, counter, flags, root):
+    if len(data) <= 1024:
+        return chunk(key, data, counter, flags, root)
+    left = 1024
+    while left * 2 < len(data):
+        left *= 2
+    children = tree(key, data[:left], counter, flags, False)
+    children += tree(key, data[left:], counter + left // 1024, flags, False)
+    block = b"".join(word.to_bytes(4, "little") for word in children)
+    return compress(key, block, 64, 0, flags | PARENT | (ROOT if root else 0))
+
+
+def blake3_derive(context, material):
+    try:
+        import blake3
+        return blake3.blake3(material, derive_key_context=context).digest()
+    except ImportError:
+        key = tree(IV, context.encode(), 0, CONTEXT, True)
+        return b"".join(word.to_bytes(4, "little") for word in tree(key, material, 0, MATERIAL, True))
+
+
+# Ed25519 verification, RFC 8032 section 5.1.7, strict: canonical encodings, no small-order points.
+
+P = 2 ** 255 - 19
+L = 2 ** 252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(n, point):
+    result = (0, 1, 1, 0)
+    while n:
+        if n & 1:
+            result = add(result, point)
+        point, n = add(point, point), n >> 1
+    return result
+
+
+def decode_point(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & (1 << 255) - 1
+    need(y < P, "point is not canonical")
+    xx = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(xx, (P + 3) // 8, P)
+    if (x * x - xx) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    need((x * x - xx) % P == 0 and not (x == 0 and sign), "not a point")
+    x = P - x if x & 1 != sign else x
+    point = (x, y, 1, x * y % P)
+    small = times(8, point)
+    need(not (small[0] == 0 and small[1] == small[2]), "point of small order")
+    return point
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE = decode_point(BASE_Y.to_bytes(32, "little"))
+
+
+def ed25519_verifies(public, message, signature):
+    try:
+        a, r = decode_point(public), decode_point(signature[:32])
+    except Refused:
+        return False
+    s = int.from_bytes(signature[32:], "little")
+    if s >= L:
+        return False
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        try:
+            Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+            return True
+        except InvalidSignature:
+            return False
+    except ImportError:
+        k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+        left, right = times(s, BASE), add(r, times(k, a))
+        return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
+
+
+# Encodings.
+
+def strict_json(data):
+    def members(pairs):
+        found = dict(pairs)
+        need(len(found) == len(pairs), "duplicate member")
+        return found
+
+    def integer(text):
+        number = int(text)
+        need(abs(number) < 2 ** 53 and text != "-0", "number out of range")
+        return number
+
+    def refuse(_):
+        raise Refused("not an integer")
+
+    try:
+        text = data.decode("utf-8")
+        need(not text.startswith("\ufeff"), "byte order mark")
+        value = json.loads(text, object_pairs_hook=members, parse_int=integer, parse_float=refuse,
+                           parse_constant=refuse)
+        text_of(value).encode("utf-8")  # lone surrogates are no UTF-8
+        need(depth(value) <= 64, "nested too deeply")
+        return value
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"not JSON: {error}") from None
+
+
+def text_of(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def depth(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+def unbase64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        raise Refused("not base64") from None
+    need(base64.b64encode(data).decode() == text, "base64 is not canonical")
+    return data
+
+
+def matches(pattern, value):
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def is_id(value, prefix=None):
+    found = TYPE_ID.fullmatch(value) if isinstance(value, str) else None
+    return found is not None and prefix in (None, found.group(1))
+
+
+def has(value, *names):
+    need(isinstance(value, dict) and all(name in value for name in names), f"needs {', '.join(names)}")
+    return value
+
+
+# Commits.
+
+def parse_commit(payload):
+    need(len(payload) <= MAX_COMMIT, "larger than 512 KiB")
+    c = has(strict_json(payload), "spec", "log", "writer", "tenant", "aggregate", "version", "prev", "command",
+            "actor", "correlation_id", "causation_id", "traceparent", "time", "events")
+    need(c["spec"] == 1 and is_count(c["spec"]), "spec")
+    need(matches(ORIGIN, c["log"]) and matches(HEX, c["writer"]) and matches(SLUG, c["tenant"]), "names")
+    aggregate = has(c["aggregate"], "type", "id")
+    need(matches(WORD, aggregate["type"]) and is_id(aggregate["id"]), "aggregate")
+    need(is_count(c["version"]) and matches(HASH, c["prev"]), "version or prev")
+    command = has(c["command"], "id", "type", "digest")
+    need(is_id(command["id"], "cmd") and matches(WORD, command["type"]) and matches(HASH, command["digest"]), "command")
+    actor = has(c["actor"], "kind", "id", "auth")
+    need(actor["kind"] in ("person", "service", "workflow") and is_id(actor["id"], "prn")
+         and actor["auth"] in ("oidc", "token", "spiffe"), "actor")
+    need(isinstance(c["correlation_id"], str) and isinstance(c["traceparent"], str), "trace")
+    need(c["causation_id"] is None or is_id(c["causation_id"], "evt"), "causation_id")
+    need(matches(TIME, c["time"]), "time")
+    need(isinstance(c["events"], list) and c["events"], "no events")
+    for event in c["events"]:
+        has(event, "id", "type", "schema", "data")
+        words = event["type"].split(".") if isinstance(event["type"], str) else []
+        need(is_id(event["id"], "evt") and len(words) > 1 and all(matches(WORD, word) for word in words)
+             and is_count(event["schema"]) and isinstance(event["data"], dict), "event")
+    return c
+
+
+def parse_line(raw):
+    need(raw.endswith(b"\n"), "no newline at the end")
+    line = strict_json(raw[:-1])
+    need(isinstance(line, dict) and list(line) == ["sequence", "subject", "hash", "signature", "received_at", "payload"],
+         "not a line's members in their order")
+    need(is_count(line["sequence"]) and all(isinstance(line[name], str) for name in list(line)[1:]), "types")
+    need(matches(TIME, line["received_at"]), "received_at")
+    need((text_of(line) + "\n").encode() == raw, "spelled another way")
+    return line, unbase64(line["payload"])
+
+
+def blob_refs(value):
+    if isinstance(value, dict):
+        ref = value.get("$blob")
+        if len(value) == 1 and isinstance(ref, dict) and sorted(ref) == ["media_type", "sha256", "size"] \
+                and matches(HEX, ref["sha256"]):
+            yield ref["sha256"], ref["size"]
+            return
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from blob_refs(item)
+
+
+class Log:
+    """One log, read line by line."""
+
+    def __init__(self, policy, shard):
+        self.origin, self.shard = policy["origin"], shard
+        self.writers = []
+        for writer in policy["writers"]:
+            spki = unbase64(writer["spki"])
+            need(spki[:12].hex() == "302a300506032b6570032100" and len(spki) == 44, "writer is no Ed25519 key")
+            self.writers.append((hashlib.sha256(spki).hexdigest(), spki[12:], writer["from_sequence"], writer["to_sequence"]))
+        self.gaps = set(policy["gaps"])
+        self.last, self.lost, self.heads, self.blobs = 0, 0, {}, {}
+        self.tampering, self.missing = [], []
+
+    def line(self, number, raw):
+        try:
+            line, payload = parse_line(raw)
+            sequence = line["sequence"]
+            need(sequence > self.last, f"sequence {sequence} after {self.last}")
+        except Refused as why:
+            self.tampering.append(f"line {number}: {why}")
+            return
+        self.skip_to(sequence)
+        self.last = sequence
+        try:
+            self.commit(line, payload)
+        except Refused as why:
+            self.tampering.append(f"sequence {sequence}, line {number}: {why}")
+
+    def skip_to(self, sequence):
+        self.lost += sequence - 1 - self.last
+        unnamed = sequence - 1 - self.last - sum(self.last < gap < sequence for gap in self.gaps)
+        if unnamed > 0:
+            self.missing.append(f"{unnamed} of the sequences {self.last + 1} to {sequence - 1} missing")
+
+    def commit(self, line, payload):
+        sequence = line["sequence"]
+        h = blake3_derive("countersign.dev/commit/v1", payload)
+        need(line["hash"] == "blake3:" + h.hex(), "hash is wrong")
+        c = parse_commit(payload)
+        need(c["log"] == self.origin, "another log")
+        subject = f"cs.log.{self.shard}.{c['tenant']}.{c['aggregate']['type']}.{c['aggregate']['id']}"
+        need(line["subject"] == subject, "subject does not agree")
+        key_id, _, signature = line["signature"].partition(" ")
+        signature = unbase64(signature)
+        keys = [key for id_, key, first, last in self.writers
+                if id_ == c["writer"] == key_id and first <= sequence and (last is None or sequence <= last)]
+        message = b"countersign.dev/commit-signature/v1\n" + h
+        need(len(signature) == 64 and any(ed25519_verifies(key, message, signature) for key in keys), "signature is wrong")
+        version, prev, lost = self.heads.get(subject, (0, ZERO, 0))
+        ahead = c["version"] - version - 1
+        if 0 < ahead <= self.lost - lost:
+            self.missing.append(f"sequence {sequence}: {ahead} earlier versions missing")
+        else:
+            need(ahead == 0, f"version {c['version']} after {version}")
+            need(c["prev"] == prev, "prev is wrong")
+        self.heads[subject] = (c["version"], line["hash"], self.lost)
+        if sequence == 1:
+            need((c["tenant"], c["aggregate"]["type"], c["events"][0]["type"]) == ("system", "log", "log.opened"),
+                 "sequence 1 is not log.opened")
+        for event in c["events"]:
+            for sha256, size in blob_refs(event["data"]):
+                need(self.blobs.setdefault(sha256, size) == size, f"blob {sha256} has two sizes")
+
+
+def main(folder, policy_file, shard):
+    with open(policy_file, "rb") as file:
+        policy = strict_json(file.read())
+    need(policy.get("format") == "countersign-policy/1", "not a policy")
+    with open(os.path.join(folder, "bundle.json"), "rb") as file:
+        manifest = strict_json(file.read())
+    need(manifest.get("format") == "countersign-evidence/1", "not an evidence bundle")
+    logs = [log for log in policy["logs"] if log["origin"] == manifest["log"]]
+    need(len(logs) == 1, "the policy does not name this log")
+    log = Log(logs[0], shard)
+    with open(os.path.join(folder, "commits.ndjson"), "rb") as file:
+        for number, raw in enumerate(file, 1):
+            log.line(number, raw)
+    if log.last > manifest["tree_size"]:
+        log.tampering.append("lines beyond tree_size")
+    log.skip_to(max(manifest["tree_size"], log.last, 1) + 1)
+    blobs = os.path.join(folder, "blobs")
+    present = set(os.listdir(blobs)) if os.path.isdir(blobs) else set()
+    for sha256 in sorted(present | set(log.blobs)):
+        if sha256 not in present:
+            log.missing.append(f"blob {sha256} missing")
+        elif sha256 not in log.blobs:
+            (log.missing if log.lost else log.tampering).append(f"blob {sha256} named by no commit")
+        else:
+            with open(os.path.join(blobs, sha256), "rb") as file:
+                data = file.read()
+            if hashlib.sha256(data).hexdigest() != sha256 or len(data) != log.blobs[sha256]:
+                log.tampering.append(f"blob {sha256} is another")
+    for finding in log.tampering + log.missing:
+        print(finding)
+    verdict = 7 if log.tampering else 8 if log.missing else 0
+    print({0: "intact", 7: "TAMPERED", 8: "incomplete"}[verdict] + f": {log.last} commits of {log.origin}")
+    print("not sealed: the end is unprovable")
+    return verdict
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    shard = "main"
+    if "--shard" in arguments:
+        at = arguments.index("--shard")
+        shard = arguments[at + 1]
+        del arguments[at:at + 2]
+    if len(arguments) != 2:
+        sys.exit(__doc__)
+    try:
+        sys.exit(main(*arguments, shard))
+    except (Refused, OSError, KeyError, TypeError) as error:
+        sys.exit(f"no verdict: {error}")

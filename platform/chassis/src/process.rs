@@ -1,0 +1,138 @@
+//! The life of a process: [`Process::start`], [`Process::run`] per task, [`Process::until_stopped`].
+
+use crate::clock::Clock;
+use crate::config::{self, Configured, ProcessConfig, TelemetryEnvironment};
+use crate::identity::Identity;
+use crate::listen::{DevelopmentTokens, PlainListener, serve};
+use crate::ops::{self, Readiness, ReadyFlag};
+use crate::tasks::Tasks;
+use crate::telemetry;
+use anyhow::Context as _;
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The exit status after a second signal: 128 + SIGINT, as shells report it.
+const INTERRUPTED: i32 = 130;
+
+/// A running process.
+#[derive(Debug)]
+pub struct Process<C> {
+    /// Its configuration.
+    pub config: C,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its clock.
+    pub clock: Clock,
+    tasks: Tasks,
+    readiness: Readiness,
+    grace: Duration,
+}
+
+impl<C: Configured> Process<C> {
+    /// Reads the configuration, starts telemetry and signal handling, waits for an identity and serves the
+    /// operations port. `/readyz` is 200 once every [`Process::ready`] flag is set.
+    pub async fn start(name: &'static str, config_path: &Path) -> anyhow::Result<Self> {
+        let config: C = config::load(config_path)?;
+        telemetry::start(config.process().log_format, &TelemetryEnvironment::read())?;
+        install_crypto();
+        let tasks = Tasks::default();
+        stop_on_signals(&tasks)?;
+        let process = config.process();
+        let socket = socket_of(process)?;
+        let identity = Identity::connect(&socket, &process.trust_domain).await?;
+        let readiness = Readiness::new(tasks.stopping().clone());
+        let source = identity.source().clone();
+        readiness.check("identity", move || source.is_healthy());
+        let metrics = ops::install_metrics()?;
+        let listener = PlainListener::bind(process.ops_listen, DevelopmentTokens::Refused).await?;
+        let router = ops::router(name, readiness.clone(), metrics.clone());
+        // The operations port answers until the process ends: probes see "stopping", not a closed port.
+        let unobserved = TaskTracker::new();
+        tracing::info!(process = name, spiffe_id = %identity.spiffe_id(), ops = %listener.address(), "started");
+        unobserved.spawn(serve(router, listener, CancellationToken::new()));
+        tasks.run("metrics upkeep", |stopping| ops::keep_metrics(metrics, stopping));
+        let grace = Duration::from_secs(process.shutdown_grace_seconds);
+        Ok(Self { config, identity, clock: Clock::system(), tasks, readiness, grace })
+    }
+}
+
+impl<C> Process<C> {
+    /// Starts a task. It must return soon after the token is cancelled. If it fails or panics, the process stops
+    /// with a non-zero exit.
+    pub fn run<F, W>(&self, name: &str, work: W)
+    where
+        W: FnOnce(CancellationToken) -> F,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.tasks.run(name, work);
+    }
+
+    /// A flag that must be set before `/readyz` answers 200.
+    pub fn ready(&self, name: &str) -> ReadyFlag {
+        self.readiness.flag(name)
+    }
+
+    /// Cancelled at the first signal or failure; connecting loops in `main` watch it.
+    pub fn stopping(&self) -> CancellationToken {
+        self.tasks.stopping().clone()
+    }
+
+    /// Waits for a signal or a failure, then at most `shutdown_grace_seconds` for the tasks.
+    pub async fn until_stopped(self) -> anyhow::Result<()> {
+        let outcome = self.tasks.until_stopped(self.grace).await;
+        self.identity.source().shutdown().await;
+        if outcome.is_ok() {
+            tracing::info!("stopped");
+        }
+        outcome
+    }
+}
+
+/// Makes aws-lc-rs the process's TLS provider; a second call changes nothing.
+pub fn install_crypto() {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+}
+
+fn socket_of(process: &ProcessConfig) -> anyhow::Result<String> {
+    process.spiffe_socket.clone().or_else(config::spiffe_endpoint_socket).context(
+        "no SPIFFE Workload API: set process.spiffe_socket or SPIFFE_ENDPOINT_SOCKET to its socket",
+    )
+}
+
+/// The first signal stops the tasks; the second ends the process at once, also while it is still starting.
+fn stop_on_signals(tasks: &Tasks) -> anyhow::Result<()> {
+    let mut signals = Signals {
+        interrupt: signal(SignalKind::interrupt())?,
+        terminate: signal(SignalKind::terminate())?,
+    };
+    let stopping = tasks.stopping().clone();
+    TaskTracker::new().spawn(async move {
+        let first = signals.next().await;
+        tracing::info!(signal = first, "stopping; a second signal ends the process at once");
+        stopping.cancel();
+        let second = signals.next().await;
+        tracing::error!(signal = second, "second signal: ended at once, tasks may be unfinished");
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(())
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The appender: exactly PROTOCOL.md "Append".
+
+use crate::error::{AppendError, LogError};
+use crate::guard::Guard;
+use crate::publish::{Published, publish};
+use crate::reader::Reader;
+use async_nats::HeaderMap;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use bytes::Bytes;
+use ledger::{
+    Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, SignedCommit,
+};
+use nats::{Connection, batch};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use trust::keys::PrivateKey;
+
+/// Shortest and longest pause between tries whose outcome is unknown, and how many.
+const PAUSE: (Duration, Duration, usize) =
+    (Duration::from_millis(20), Duration::from_secs(2), 8);
+
+/// Appends to one log; the only way to. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct EventLog {
+    pub(crate) reader: Reader,
+    pub(crate) writer: Arc<PrivateKey>,
+    pub(crate) in_flight: Arc<Mutex<HashSet<String>>>,
+    guard: Arc<Guard>,
+}
+
+impl EventLog {
+    /// Opens a log for appending over a connection to the account LOG.
+    pub async fn open(
+        connection: &Connection,
+        identity: LogIdentity,
+        writer: PrivateKey,
+    ) -> Result<Self, LogError> {
+        let reader = Reader::new(connection, identity);
+        let guard = Guard::open(&reader).await?;
+        Ok(Self {
+            reader,
+            writer: Arc::new(writer),
+            in_flight: Arc::default(),
+            guard: Arc::new(guard),
+        })
+    }
+
+    /// Reads the same log.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Signs and appends one commit after the subject's stream sequence `last`.
+    pub(crate) async fn append(
+        &self,
+        envelope: Envelope,
+        last: u64,
+    ) -> Result<Commit, AppendError> {
+        self.guard.check(&self.reader).await?;
+        let commit = append(&self.reader, &self.writer, envelope, last).await?;
+        self.guard.appended(commit.sequence, commit.hash).await;
+        Ok(commit)
+    }
+
+    /// The leader still has `last` as the subject's last stream sequence, so that a refusal may be answered.
+    pub(crate) async fn is_current(&self, subject: &str, last: u64) -> Result<bool, LogError> {
+        let reader = &self.reader;
+        let newest = batch::last_on_leader(&reader.connection, &reader.stream(), subject).await?;
+        Ok(newest.map_or(0, |message| message.sequence) == last)
+    }
+}
+
+/// Publishes the same bytes with the same expectation until an acknowledgement or a conflict.
+pub(crate) async fn append(
+    reader: &Reader,
+    writer: &PrivateKey,
+    envelope: Envelope,
+    last: u64,
+) -> Result<Commit, AppendError> {
+    let signed = envelope.sign(&reader.identity.shard, writer)?;
+    let SignedCommit { subject, payload, hash, signature } = signed;
+    let mut headers = HeaderMap::new();
+    headers.insert(HASH_HEADER, hash.to_string().as_str());
+    headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
+    let payload = Bytes::from(payload);
+    let (shortest, longest, times) = PAUSE;
+    let mut pauses = ExponentialBuilder::default()
+        .with_min_delay(shortest)
+        .with_max_delay(longest)
+        .with_max_times(times)
+        .with_jitter()
+        .build();
+    loop {
+        let again = (headers.clone(), payload.clone());
+        match publish(&reader.connection, &subject, again.0, again.1, last).await {
+            Published::Stored(sequence) => return Ok(Commit { sequence, hash, envelope }),
+            Published::Conflict => return Err(AppendError::Conflict),
+            Published::Unknown(why) => {
+                tracing::warn!(why, "the outcome of an append is unknown: the same bytes again");
+                let Some(pause) = pauses.next() else {
+                    let command = envelope.command.id.to_string();
+                    return Err(AppendError::Unknown { command, last: why });
+                };
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}

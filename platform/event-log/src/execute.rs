@@ -1,0 +1,184 @@
+//! Load, find the command, decide, commit: the way of every command.
+
+use crate::append::EventLog;
+use crate::error::{AppendError, ExecuteError, LogError};
+use crate::store::{AggregateStore, LogContext, RECEIPT, REQUEST};
+use cqrs_es::event_sink::EventSink;
+use cqrs_es::{Aggregate, AggregateContext as _, AggregateError, EventStore as _};
+use domain::Issued;
+use domain::ids::CommandId;
+use domain::issued::Actor;
+use ledger::{IdText, Receipt, RequestDigest, commit_time};
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use trust::encoding::Timestamp;
+
+/// How often a command is decided again after a conflict.
+const DECISIONS: usize = 8;
+
+/// Which aggregate a command is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Whose.
+    pub tenant: String,
+    /// `TypeID` text.
+    pub id: String,
+}
+
+/// What a commit says about the request behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The command's id: a retry has the same.
+    pub command: CommandId,
+    /// The command's name, such as `submit_change`.
+    pub kind: String,
+    /// Of the exact body.
+    pub digest: RequestDigest,
+    /// Who.
+    pub actor: Actor,
+    /// Now.
+    pub at: Timestamp,
+    /// What larger piece of work it belongs to.
+    pub correlation_id: String,
+    /// The event that led to it.
+    pub causation_id: Option<IdText>,
+    /// W3C trace context.
+    pub traceparent: String,
+}
+
+/// A command's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// What the caller keeps.
+    pub receipt: Receipt,
+    /// It answers an earlier try.
+    pub replayed: bool,
+}
+
+/// The command is being executed until this is dropped.
+struct InFlight {
+    set: Arc<Mutex<HashSet<String>>>,
+    command: String,
+}
+
+impl InFlight {
+    fn enter(set: &Arc<Mutex<HashSet<String>>>, command: String) -> Option<Self> {
+        let mut commands = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let entered = commands.insert(command.clone());
+        drop(commands);
+        entered.then(|| Self { set: Arc::clone(set), command })
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.command);
+    }
+}
+
+impl EventLog {
+    /// Executes a command: finds it in the log, or decides and appends.
+    ///
+    /// A refusal is answered only if the leader confirms the state that it saw.
+    pub async fn execute<A, C>(
+        &self,
+        target: &Target,
+        command: C,
+        request: &Request,
+    ) -> Result<Answered, ExecuteError<A::Error>>
+    where
+        A: Aggregate<Command = Issued<C>, Services = ()>,
+        C: Clone + Send,
+    {
+        let Some(_in_flight) = InFlight::enter(&self.in_flight, request.command.to_string()) else {
+            return Err(ExecuteError::InFlight);
+        };
+        let store = AggregateStore::<A>::new(self);
+        let aggregate_id = format!("{}/{}", target.tenant, target.id);
+        let metadata = metadata(request)?;
+        for _ in 0..DECISIONS {
+            let mut context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
+            if let Some(answer) = self.found(&context, request)? {
+                return Ok(answer);
+            }
+            let issued = Issued {
+                id: request.command,
+                by: request.actor,
+                at: commit_time(request.at, context.loaded.last_time),
+                command: command.clone(),
+            };
+            let sink = EventSink::default();
+            if let Err(refusal) = context.aggregate().handle(issued, &(), &sink).await {
+                if self.confirms::<A>(&context).await? {
+                    return Err(ExecuteError::Refused(refusal));
+                }
+                continue;
+            }
+            match store.commit(sink.collect().await, context, metadata.clone()).await {
+                Ok(events) => return receipt(events.first().map(|event| &event.metadata)),
+                Err(AggregateError::AggregateConflict) => {}
+                Err(other) => return Err(understood(other)),
+            }
+        }
+        Err(ExecuteError::Conflict)
+    }
+
+    /// The answer of an earlier try of the same command.
+    fn found<A: Aggregate>(
+        &self,
+        context: &LogContext<A>,
+        request: &Request,
+    ) -> Result<Option<Answered>, ExecuteError<A::Error>> {
+        match context.loaded.commands.get(&request.command.to_string()) {
+            None => Ok(None),
+            Some(commit) if commit.envelope.command.digest != request.digest => {
+                Err(ExecuteError::OtherBody)
+            }
+            Some(commit) => {
+                let receipt = Receipt::sign(commit, &self.writer);
+                Ok(Some(Answered { receipt, replayed: true }))
+            }
+        }
+    }
+
+    async fn confirms<A: Aggregate>(
+        &self,
+        context: &LogContext<A>,
+    ) -> Result<bool, ExecuteError<A::Error>> {
+        let subject = self.reader.subject(&context.tenant, A::TYPE, &context.id)?;
+        Ok(self.is_current(&subject, context.loaded.last_sequence).await?)
+    }
+}
+
+fn metadata<E: std::error::Error>(
+    request: &Request,
+) -> Result<HashMap<String, String>, ExecuteError<E>> {
+    let request = serde_json::to_string(request)
+        .map_err(|error| ExecuteError::Append(AppendError::Event(error)))?;
+    Ok(HashMap::from([(REQUEST.to_owned(), request)]))
+}
+
+fn receipt<E: std::error::Error>(
+    metadata: Option<&HashMap<String, String>>,
+) -> Result<Answered, ExecuteError<E>> {
+    let text = metadata.and_then(|metadata| metadata.get(RECEIPT)).map_or("", String::as_str);
+    let receipt = serde_json::from_str(text)
+        .map_err(|error| ExecuteError::Append(AppendError::Event(error)))?;
+    Ok(Answered { receipt, replayed: false })
+}
+
+/// What cqrs-es carried for us.
+fn understood<E: std::error::Error>(error: AggregateError<E>) -> ExecuteError<E> {
+    let unexpected = |source: Box<dyn std::error::Error + Send + Sync>| match source.downcast() {
+        Ok(error) => ExecuteError::Append(*error),
+        Err(other) => ExecuteError::Append(AppendError::Log(LogError::Follow(other))),
+    };
+    match error {
+        AggregateError::UserError(refusal) => ExecuteError::Refused(refusal),
+        AggregateError::AggregateConflict => ExecuteError::Conflict,
+        AggregateError::DatabaseConnectionError(source)
+        | AggregateError::DeserializationError(source)
+        | AggregateError::UnexpectedError(source) => unexpected(source),
+    }
+}

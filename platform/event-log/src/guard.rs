@@ -1,0 +1,77 @@
+//! Before anything is appended: the stream is still the log that this process knows.
+
+use crate::error::{AppendError, LogError};
+use crate::reader::{Reader, StreamState, stored};
+use domain::ledger::LogEvent;
+use domain::registry::Event;
+use ledger::{CommitHash, judge};
+use tokio::sync::Mutex;
+
+/// What this process has seen of the log.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Connections made when the log was last checked.
+    connects: u64,
+    created: i128,
+    /// The newest commit that this process knows to be in the log.
+    newest: (u64, CommitHash),
+}
+
+impl Guard {
+    /// Checks that the log is open and its first commit is of this origin.
+    pub(crate) async fn open(reader: &Reader) -> Result<Self, LogError> {
+        let connects = reader.connection.connects();
+        let StreamState { created, .. } = reader.stream_state().await?;
+        let first = first_commit(reader).await?;
+        Ok(Self { known: Mutex::new(Known { connects, created, newest: (1, first) }) })
+    }
+
+    /// After a reconnect: the stream was not recreated and still holds what it held.
+    pub(crate) async fn check(&self, reader: &Reader) -> Result<(), AppendError> {
+        let mut known = self.known.lock().await;
+        let connects = reader.connection.connects();
+        if connects == known.connects {
+            return Ok(());
+        }
+        let state = reader.stream_state().await?;
+        if state.created != known.created {
+            return Err(AppendError::AnotherLog("it was created anew".to_owned()));
+        }
+        let (sequence, hash) = known.newest;
+        let there = reader.stored_after(sequence - 1, 1).await?;
+        let held = there.first().is_some_and(|message| {
+            message.sequence == sequence && CommitHash::of(&message.payload) == hash
+        });
+        if !held {
+            let what = format!("it no longer holds sequence {sequence}, which was acknowledged");
+            return Err(AppendError::AnotherLog(what));
+        }
+        known.connects = connects;
+        Ok(())
+    }
+
+    /// A commit was acknowledged.
+    pub(crate) async fn appended(&self, sequence: u64, hash: CommitHash) {
+        let mut known = self.known.lock().await;
+        if sequence > known.newest.0 {
+            known.newest = (sequence, hash);
+        }
+    }
+}
+
+async fn first_commit(reader: &Reader) -> Result<CommitHash, LogError> {
+    let first = reader.stored_after(0, 1).await?;
+    let message = first.first().filter(|message| message.sequence == 1).ok_or(LogError::NotOpen)?;
+    let commit = judge(reader.identity(), None, &stored(message)).map_err(|_| LogError::NotOpen)?;
+    let aggregate_type = commit.envelope.aggregate.kind.as_str();
+    let entry = commit.envelope.events.first().ok_or(LogError::NotOpen)?;
+    match Event::read(aggregate_type, entry.kind.as_str(), entry.schema, &entry.data) {
+        Ok(Event::Log(LogEvent::Opened(_))) => Ok(commit.hash),
+        Ok(_) | Err(_) => Err(LogError::NotOpen),
+    }
+}

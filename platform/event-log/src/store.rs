@@ -1,0 +1,175 @@
+//! The one seam to cqrs-es: its `EventStore` over the log.
+//!
+//! An aggregate id is `<tenant>/<typeid>`, the same text as the `view_id` of its detail document. The context carries
+//! what an append needs: stream sequence, version, chain head, seen command ids.
+
+use crate::append::EventLog;
+use crate::error::{AppendError, LogError};
+use crate::execute::Request;
+use crate::loaded::Loaded;
+use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
+use domain::ids::EventId;
+use domain::registry;
+use ledger::{
+    AggregateRef, CommandRef, CommitHash, Envelope, EventEntry, Receipt, LogIdentity, SPEC,
+    commit_time,
+};
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use trust::keys::PrivateKey;
+
+/// Metadata key of the [`Request`] that a commit answers, as JSON.
+pub(crate) const REQUEST: &str = "request";
+/// Metadata key of the signed receipt in what `commit` returns, as JSON.
+pub(crate) const RECEIPT: &str = "receipt";
+
+/// Loads and commits aggregates of one type.
+#[derive(Debug, Clone)]
+pub struct AggregateStore<A> {
+    log: EventLog,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+/// An aggregate between load and commit.
+#[derive(Debug)]
+pub struct LogContext<A> {
+    pub(crate) tenant: String,
+    pub(crate) id: String,
+    pub(crate) loaded: Loaded<A>,
+}
+
+impl<A: Aggregate> AggregateContext<A> for LogContext<A> {
+    fn aggregate(&mut self) -> &mut A {
+        &mut self.loaded.aggregate
+    }
+}
+
+impl<A: Aggregate> AggregateStore<A> {
+    pub(crate) fn new(log: &EventLog) -> Self {
+        Self { log: log.clone(), aggregate: PhantomData }
+    }
+}
+
+/// The next commit of an aggregate.
+pub(crate) fn envelope<A: Aggregate>(
+    log: &LogIdentity,
+    writer: &PrivateKey,
+    events: &[A::Event],
+    (tenant, id): (&str, &str),
+    loaded: &Loaded<A>,
+    request: &Request,
+) -> Result<Envelope, AppendError> {
+    let name = |_| AppendError::Log(LogError::Name);
+    let command = request.command.to_string();
+    let entries = events.iter().enumerate().map(|(index, event)| {
+        let (kind, data) = registry::recorded(event).map_err(AppendError::Event)?;
+        let id = EventId::derived("event", &[&command, &index.to_string()]);
+        Ok(EventEntry {
+            id: id.to_string().parse().map_err(name)?,
+            kind: kind.parse().map_err(name)?,
+            schema: 1,
+            data,
+        })
+    });
+    Ok(Envelope {
+        spec: SPEC,
+        log: log.origin.clone(),
+        writer: writer.public().id(),
+        tenant: tenant.parse().map_err(name)?,
+        aggregate: AggregateRef {
+            kind: A::TYPE.parse().map_err(name)?,
+            id: id.parse().map_err(name)?,
+        },
+        version: loaded.version + 1,
+        prev: loaded.head.map_or(CommitHash::ZERO, |head| head.hash),
+        command: CommandRef {
+            id: command.parse().map_err(name)?,
+            kind: request.kind.parse().map_err(name)?,
+            digest: request.digest,
+        },
+        actor: ledger::Actor {
+            kind: request.actor.kind,
+            id: request.actor.id.to_string().parse().map_err(name)?,
+            auth: request.actor.auth,
+        },
+        correlation_id: request.correlation_id.clone(),
+        causation_id: request.causation_id.clone(),
+        traceparent: request.traceparent.clone(),
+        time: commit_time(request.at, loaded.last_time),
+        events: entries.collect::<Result<_, AppendError>>()?,
+    })
+}
+
+/// An append's failure as cqrs-es carries it.
+fn carried<E: std::error::Error>(error: AppendError) -> AggregateError<E> {
+    match error {
+        AppendError::Conflict => AggregateError::AggregateConflict,
+        other => AggregateError::UnexpectedError(Box::new(other)),
+    }
+}
+
+fn split<E: std::error::Error>(aggregate_id: &str) -> Result<(&str, &str), AggregateError<E>> {
+    aggregate_id.split_once('/').ok_or_else(|| carried(AppendError::Log(LogError::Name)))
+}
+
+impl<A: Aggregate> EventStore<A> for AggregateStore<A> {
+    type AC = LogContext<A>;
+
+    async fn load_events(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let (tenant, id) = split(aggregate_id)?;
+        self.log
+            .reader
+            .events::<A>(tenant, id)
+            .await
+            .map_err(|error| carried(AppendError::Log(error)))
+    }
+
+    async fn load_aggregate(
+        &self,
+        aggregate_id: &str,
+    ) -> Result<Self::AC, AggregateError<A::Error>> {
+        let (tenant, id) = split(aggregate_id)?;
+        let loaded = self.log.reader.history(tenant, id).await;
+        let loaded = loaded.map_err(|error| carried(AppendError::Log(error)))?;
+        Ok(LogContext { tenant: tenant.to_owned(), id: id.to_owned(), loaded })
+    }
+
+    async fn commit(
+        &self,
+        events: Vec<A::Event>,
+        context: Self::AC,
+        metadata: HashMap<String, String>,
+    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+        let request = metadata.get(REQUEST).map(String::as_str).unwrap_or_default();
+        let request: Request =
+            serde_json::from_str(request).map_err(|error| carried(AppendError::Event(error)))?;
+        let envelope = envelope(
+            &self.log.reader.identity,
+            &self.log.writer,
+            &events,
+            (&context.tenant, &context.id),
+            &context.loaded,
+            &request,
+        )
+        .map_err(carried)?;
+        let first = usize::try_from(envelope.version).unwrap_or(usize::MAX);
+        let commit =
+            self.log.append(envelope, context.loaded.last_sequence).await.map_err(carried)?;
+        let receipt = Receipt::sign(&commit, &self.log.writer);
+        let receipt = serde_json::to_string(&receipt)
+            .map_err(|error| carried(AppendError::Event(error)))?;
+        let metadata = HashMap::from([(RECEIPT.to_owned(), receipt)]);
+        Ok(events
+            .into_iter()
+            .map(|payload| EventEnvelope {
+                aggregate_id: format!("{}/{}", context.tenant, context.id),
+                sequence: first,
+                payload,
+                metadata: metadata.clone(),
+            })
+            .collect())
+    }
+}
