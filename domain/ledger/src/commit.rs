@@ -260,3 +260,17 @@ mod sorted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_an_aggregate_never_goes_back() {
+        let [early, late] = ["2026-11-20T07:00:00.000000Z", "2026-11-20T07:00:00.000001Z"]
+            .map(|text| text.parse::<Timestamp>().unwrap());
+        assert_eq!(commit_time(early, None), early);
+        assert_eq!(commit_time(early, Some(late)), late);
+        assert_eq!(commit_time(late, Some(early)), late);
+    }
+}

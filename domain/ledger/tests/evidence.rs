@@ -111,20 +111,38 @@ fn a_gap_that_the_policy_names_is_not_held_against_the_log() {
     assert_eq!((report.verdict, report.declared_gaps), (Verdict::Intact, 2));
 }
 
+/// A log that lost sequence 7, and then holds commits that skip a version each; the sequences that are condemned.
+fn after_a_loss(skipping: &[(&str, u64, u64)]) -> anyhow::Result<Vec<Option<u64>>> {
+    let mut bench = Workbench::grown(14)?;
+    bench.lines.retain(|line| line.sequence != 7);
+    bench.blobs.clear();
+    for (tenant, aggregate, skipped) in skipping {
+        let aggregate = id("chg", *aggregate)?;
+        let mut ahead =
+            bench.envelope(tenant, "change", aggregate, "schema.approved", json!({}))?;
+        ahead.version += skipped;
+        bench.put(&ahead.sign(&bench.shard, &bench.writer)?)?;
+    }
+    let report = bench.verify(&bench.bundle()?)?;
+    let condemned =
+        report.findings.iter().filter(|finding| finding.fault.code() == "version_mismatch");
+    Ok(condemned.map(|finding| finding.sequence).collect())
+}
+
 #[test]
 fn one_lost_message_explains_one_missing_version() {
-    let mut bench = Workbench::grown(14).unwrap();
-    let kept: Vec<_> = bench.lines.iter().filter(|line| line.sequence != 7).cloned().collect();
-    bench.lines = kept;
-    // Two versions on, although one message is lost.
-    let mut ahead = bench
-        .envelope("acme", "change", id("chg", 2).unwrap(), "schema.approved", json!({}))
-        .unwrap();
-    ahead.version += 1;
-    bench.put(&ahead.sign(&bench.shard, &bench.writer).unwrap()).unwrap();
-    let report = bench.verify(&bench.bundle().unwrap()).unwrap();
-    assert_eq!(report.verdict, Verdict::Tampered);
-    assert_eq!(report.first_bad().unwrap().sequence, Some(15));
+    // Aggregate 7 of nobody yet; aggregate 4 of acme was written to after the loss.
+    assert_eq!(after_a_loss(&[("acme", 7, 1)]).unwrap(), []);
+    assert_eq!(after_a_loss(&[("acme", 7, 2)]).unwrap(), [Some(15)]);
+    assert_eq!(after_a_loss(&[("acme", 7, 1), ("acme", 8, 1)]).unwrap(), [Some(16)]);
+    assert_eq!(after_a_loss(&[("acme", 4, 1)]).unwrap(), [Some(15)]);
+}
+
+#[test]
+fn what_is_missing_is_counted_once() {
+    let (bench, bundle) = grown().unwrap();
+    let report = bench.verify_against(&bundle.clone().without_line(13), &bundle).unwrap();
+    assert_eq!(codes(&report), ["missing", "missing_since_earlier"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What is to be run: a submitted file cut into steps, shown safely, and the fingerprint of the
 //! schema it is run against. Pure: bytes in, decisions out.
 //!
-//! * [`cut`] decides from the syntax tree whether a file can run as one transaction of ours.
-//! * [`display`] shows SQL so that what a person signs is what they saw.
+//! * [`mod@cut`] decides from the syntax tree whether a file can run as one transaction of ours.
+//! * [`mod@display`] shows SQL so that what a person signs is what they saw.
 //! * [`pgfp1`] is the frozen fingerprint of a `PostgreSQL` schema.
 
 pub mod cut;

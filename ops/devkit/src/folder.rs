@@ -43,24 +43,34 @@ pub(crate) fn failed<'a>(
     move |source| FolderError::Io { what, path: path.to_owned(), source }
 }
 
-/// Makes `path` with exactly `mode` if it is missing, and refuses a folder that is not ours or that
-/// others may write to.
+/// Makes `path` with exactly `mode`, also if it is there already: for folders that devkit names.
 pub fn make(path: &Path, mode: u32) -> Result<(), FolderError> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        .map_err(failed("make the folder", path))?;
-    let meta = path.symlink_metadata().map_err(failed("look at", path))?;
-    let ours = meta.is_dir() && meta.uid() == nix::unistd::Uid::effective().as_raw();
-    if !ours {
-        return Err(FolderError::NotOurs { path: path.to_owned() });
-    }
-    if meta.mode() & 0o7777 != mode {
+    let found = make_if_missing(path, mode)?;
+    if found & 0o7777 != mode {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
             .map_err(failed("protect", path))?;
     }
     Ok(())
+}
+
+/// Makes `path` with `mode` if it is missing, and refuses one that is not ours or that others may
+/// write to; gives the mode that it has. For folders that a person names.
+pub fn make_if_missing(path: &Path, mode: u32) -> Result<u32, FolderError> {
+    if let Some(above) = path.parent() {
+        let all = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(above);
+        all.map_err(failed("make the folder", above))?;
+    }
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed("make the folder", path)(error)),
+    }
+    let meta = path.symlink_metadata().map_err(failed("look at", path))?;
+    let ours = meta.is_dir() && meta.uid() == nix::unistd::Uid::effective().as_raw();
+    if !ours || meta.mode() & 0o022 != 0 {
+        return Err(FolderError::NotOurs { path: path.to_owned() });
+    }
+    Ok(meta.mode())
 }
 
 /// Writes a file that only we may read, whole or not at all.

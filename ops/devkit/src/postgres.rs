@@ -18,7 +18,7 @@ use crate::preflight::PostgresBinaries;
 /// The superuser of the cluster.
 pub const SUPERUSER: &str = "countersign";
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(20);
 const PORT_ATTEMPTS: u32 = 5;
 

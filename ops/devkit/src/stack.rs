@@ -98,11 +98,15 @@ impl Stack {
     /// `PostgreSQL` answers.
     pub async fn start(options: Options) -> Result<Self, StackError> {
         let servers = preflight::setup(|line| tracing::warn!("{line}")).await?;
-        Box::pin(Self::start_with(&servers, options)).await
+        Self::start_with(&servers, options).await
     }
 
     /// As [`Stack::start`], with servers that were found before.
     pub async fn start_with(servers: &Servers, options: Options) -> Result<Self, StackError> {
+        Box::pin(Self::bring_up(servers, options)).await
+    }
+
+    async fn bring_up(servers: &Servers, options: Options) -> Result<Self, StackError> {
         let temporary = match options.data_dir {
             None => Some(Temporary::make()?),
             Some(_) => None,
@@ -116,7 +120,8 @@ impl Stack {
         };
         let ephemeral = options.ephemeral || temporary.is_some();
         // Root's PostgreSQL runs as another user, who has to get through.
-        folder::make(&data_dir, if crate::environment::is_root() { 0o711 } else { 0o700 })?;
+        let mode = if crate::environment::is_root() { 0o711 } else { 0o700 };
+        folder::make_if_missing(&data_dir, mode)?;
         let in_use = claim(&data_dir)?;
         let authority =
             Authority::open(&data_dir.join("authority.json"), identities::TRUST_DOMAIN)?;

@@ -46,12 +46,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
         }
         let deadline = request.extensions().get::<BodyDeadline>().copied().unwrap_or_default();
         let reading = tokio::time::timeout(deadline.0, Bytes::from_request(request, state));
-        let bytes = reading.await.map_err(|_| Problem::of(&BODY_TIMEOUT))?.map_err(|rejection| {
-            match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::of(&BODY_TOO_LARGE),
-                _ => Problem::of(&BODY_INCOMPLETE),
-            }
-        })?;
+        let bytes =
+            reading.await.map_err(|_| Problem::of(&BODY_TIMEOUT))?.map_err(|rejection| {
+                match rejection.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => Problem::of(&BODY_TOO_LARGE),
+                    _ => Problem::of(&BODY_INCOMPLETE),
+                }
+            })?;
         let value = parse(&bytes)?;
         Ok(Self { value, bytes })
     }
@@ -69,6 +70,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             Problem::of(&MALFORMED_JSON).detail(error.to_string())
         }
     })?;
+    if !value.is_object() {
+        // Serde would read an array as the members of a struct in their order.
+        let detail = "the body is not a JSON object";
+        return Err(Problem::of(&INVALID_BODY).detail(detail).member("", "invalid", detail));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let message = error.inner().to_string();
         let (code, member) = classify(&message);
@@ -123,7 +129,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathId<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<T>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) if error.status().is_client_error() => {
+            Err(PathRejection::FailedToDeserializePathParams(error))
+                if error.status().is_client_error() =>
+            {
                 Err(Problem::of(&MALFORMED_ID).detail(error.body_text()))
             }
             // A route without the parameter that its handler asks for.

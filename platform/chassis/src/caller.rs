@@ -110,7 +110,9 @@ impl Caller {
 
     fn of_service(spiffe_id: &SpiffeId) -> Result<Self, Problem> {
         let Some(service) = spiffe_id.service() else {
-            return Err(forbidden("only services of Countersign may call: agents never do".to_owned()));
+            return Err(forbidden(
+                "only services of Countersign may call: agents never do".to_owned(),
+            ));
         };
         let kind = if service == WORKFLOWS { ActorKind::Workflow } else { ActorKind::Service };
         let id = service_principal(spiffe_id.as_str());
@@ -142,7 +144,8 @@ fn bearer(parts: &Parts) -> Result<Option<Token>, Problem> {
     if values.next().is_some() {
         return Err(invalid());
     }
-    let (scheme, token) = value.to_str().ok().and_then(|v| v.split_once(' ')).ok_or_else(invalid)?;
+    let (scheme, token) =
+        value.to_str().ok().and_then(|v| v.split_once(' ')).ok_or_else(invalid)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(invalid());
     }

@@ -73,6 +73,5 @@ mod tests {
     fn the_system_clock_runs() {
         let clock = Clock::system();
         assert!(clock.now() > "2024-01-01T00:00:00.000000Z".parse().unwrap());
-        assert!(clock.now() <= clock.now());
     }
 }

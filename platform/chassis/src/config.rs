@@ -91,7 +91,12 @@ pub enum ConfigError {
 
 /// Reads the configuration.
 pub fn load<C: DeserializeOwned>(path: &Path) -> Result<C, ConfigError> {
-    load_with(path, std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+    load_with(
+        path,
+        std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
+    )
 }
 
 fn load_with<C: DeserializeOwned>(
@@ -133,8 +138,12 @@ fn named_key(path: &str, message: &str) -> (String, String) {
         .find_map(|start| message.strip_prefix(start)?.split(['`', '"']).next());
     let key = match named {
         // Some deserializers already say the full key in the message or the path.
-        Some(name) if section.is_empty() || name.starts_with(&format!("{section}.")) => name.to_owned(),
-        Some(name) if section == name || section.ends_with(&format!(".{name}")) => section.to_owned(),
+        Some(name) if section.is_empty() || name.starts_with(&format!("{section}.")) => {
+            name.to_owned()
+        }
+        Some(name) if section == name || section.ends_with(&format!(".{name}")) => {
+            section.to_owned()
+        }
         Some(name) => format!("{section}.{name}"),
         None => section.to_owned(),
     };
@@ -153,10 +162,7 @@ pub struct TelemetryEnvironment {
 impl TelemetryEnvironment {
     /// Reads it.
     pub fn read() -> Self {
-        Self {
-            filter: variable("RUST_LOG"),
-            no_color: variable("NO_COLOR").is_some(),
-        }
+        Self { filter: variable("RUST_LOG"), no_color: variable("NO_COLOR").is_some() }
     }
 }
 

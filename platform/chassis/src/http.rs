@@ -70,9 +70,7 @@ async fn admit(State(admission): State<Admission>, mut request: Request, next: N
     };
     request.extensions_mut().insert(BodyDeadline(admission.limits.body_timeout));
     let answer = tokio::time::timeout(admission.limits.request_timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| {
-        Problem::of(&TIMEOUT).retry_after(RETRY_OVERLOADED).into_response()
-    })
+    answer.unwrap_or_else(|_| Problem::of(&TIMEOUT).retry_after(RETRY_OVERLOADED).into_response())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
@@ -92,7 +90,13 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = matched.unwrap_or_else(|| "unmatched".to_owned());
     let id = request_id.to_str().unwrap_or_default();
-    let span = tracing::info_span!("request", trace_id = context.trace_id(), request_id = id, method, route);
+    let span = tracing::info_span!(
+        "request",
+        trace_id = context.trace_id(),
+        request_id = id,
+        method,
+        route
+    );
     request.extensions_mut().insert(context);
     let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -120,7 +124,8 @@ fn request_id(headers: &HeaderMap, context: &TraceContext) -> HeaderValue {
             && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     let own = headers.get(REQUEST_ID).filter(fits).cloned();
-    own.or_else(|| HeaderValue::try_from(context.trace_id()).ok()).unwrap_or_else(|| context.header())
+    own.or_else(|| HeaderValue::try_from(context.trace_id()).ok())
+        .unwrap_or_else(|| context.header())
 }
 
 /// Callers can invent methods; a metric's labels must stay few.

@@ -5,7 +5,9 @@
 use crate::problem::Chain;
 use rustls::{ClientConfig, ServerConfig};
 use spiffe::{TrustDomain, WorkloadApiClient, WorkloadApiError, X509Source, X509SourceError};
-use spiffe_rustls::{TerminalSourcePolicy, TrustDomainPolicy, authorizer, mtls_client, mtls_server};
+use spiffe_rustls::{
+    TerminalSourcePolicy, TrustDomainPolicy, authorizer, mtls_client, mtls_server,
+};
 use std::fmt;
 use std::time::Duration;
 use trust::spiffe::SpiffeId;
@@ -27,7 +29,9 @@ pub enum IdentityError {
         source: spiffe::SpiffeIdError,
     },
     /// The Workload API answered, but not with an identity.
-    #[error("the SPIFFE Workload API at {socket} gave no identity: is this process registered there?")]
+    #[error(
+        "the SPIFFE Workload API at {socket} gave no identity: is this process registered there?"
+    )]
     Refused {
         /// Its socket.
         socket: String,
@@ -36,7 +40,9 @@ pub enum IdentityError {
         source: WorkloadApiError,
     },
     /// The Workload API did not answer in time.
-    #[error("no identity from the SPIFFE Workload API at {socket} within {seconds} s: is it running?")]
+    #[error(
+        "no identity from the SPIFFE Workload API at {socket} within {seconds} s: is it running?"
+    )]
     Silent {
         /// Its socket.
         socket: String,
@@ -93,9 +99,8 @@ impl Identity {
         expected: &str,
         patience: Duration,
     ) -> Result<Self, IdentityError> {
-        let trust_domain = TrustDomain::try_from(expected).map_err(|source| {
-            IdentityError::TrustDomain { name: expected.to_owned(), source }
-        })?;
+        let trust_domain = TrustDomain::try_from(expected)
+            .map_err(|source| IdentityError::TrustDomain { name: expected.to_owned(), source })?;
         let endpoint = endpoint_of(socket);
         // Without a limit the source retries forever, whatever the Workload API answers.
         let building = X509Source::builder().endpoint(&endpoint).initial_sync_timeout(patience);
@@ -104,8 +109,7 @@ impl Identity {
             Err(error) => return Err(diagnose(endpoint, patience, error).await),
         };
         let id = source.svid()?.spiffe_id().to_string();
-        let spiffe_id: SpiffeId =
-            id.parse().map_err(|source| IdentityError::Id { id, source })?;
+        let spiffe_id: SpiffeId = id.parse().map_err(|source| IdentityError::Id { id, source })?;
         if spiffe_id.trust_domain() != trust_domain.as_str() {
             let expected = trust_domain.to_string();
             return Err(IdentityError::OtherTrustDomain { id: spiffe_id, expected });
@@ -138,7 +142,8 @@ impl Identity {
         &self,
         admit: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static,
     ) -> Result<ServerConfig, IdentityError> {
-        let admit = move |peer: &spiffe::SpiffeId| peer.to_string().parse().is_ok_and(|id| admit(&id));
+        let admit =
+            move |peer: &spiffe::SpiffeId| peer.to_string().parse().is_ok_and(|id| admit(&id));
         let config = mtls_server(self.source.clone())
             .authorize(admit)
             .trust_domain_policy(TrustDomainPolicy::LocalOnly(self.trust_domain.clone()))

@@ -123,7 +123,10 @@ pub fn install_metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Folds collected samples into their buckets, so that memory stays bounded while nobody scrapes.
-pub async fn keep_metrics(metrics: PrometheusHandle, stopping: CancellationToken) -> anyhow::Result<()> {
+pub async fn keep_metrics(
+    metrics: PrometheusHandle,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(UPKEEP);
     while stopping.run_until_cancelled(tick.tick()).await.is_some() {
         metrics.run_upkeep();

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 /// The exit status after a second signal: 128 + SIGINT, as shells report it.
 const INTERRUPTED: i32 = 130;
+const IDENTITY: &str = "identity";
 
 /// A running process.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub struct Process<C> {
 }
 
 impl<C: Configured> Process<C> {
-    /// Reads the configuration, starts telemetry and signal handling, waits for an identity and serves the
-    /// operations port. `/readyz` is 200 once every [`Process::ready`] flag is set.
+    /// Reads the configuration, starts telemetry and signal handling, serves the operations port and waits for an
+    /// identity. `/readyz` is 200 once every [`Process::ready`] flag is set.
     pub async fn start(name: &'static str, config_path: &Path) -> anyhow::Result<Self> {
         let config: C = config::load(config_path)?;
         telemetry::start(config.process().log_format, &TelemetryEnvironment::read())?;
@@ -42,18 +43,18 @@ impl<C: Configured> Process<C> {
         let tasks = Tasks::default();
         stop_on_signals(&tasks)?;
         let process = config.process();
-        let socket = socket_of(process)?;
-        let identity = Identity::connect(&socket, &process.trust_domain).await?;
         let readiness = Readiness::new(tasks.stopping().clone());
-        let source = identity.source().clone();
-        readiness.check("identity", move || source.is_healthy());
+        readiness.check(IDENTITY, || false);
         let metrics = ops::install_metrics()?;
         let listener = PlainListener::bind(process.ops_listen, DevelopmentTokens::Refused).await?;
+        let ops_address = listener.address();
         let router = ops::router(name, readiness.clone(), metrics.clone());
-        // The operations port answers until the process ends: probes see "stopping", not a closed port.
-        let unobserved = TaskTracker::new();
-        tracing::info!(process = name, spiffe_id = %identity.spiffe_id(), ops = %listener.address(), "started");
-        unobserved.spawn(serve(router, listener, CancellationToken::new()));
+        // Outside the task set: probes see "stopping" until the process ends, not a closed port.
+        TaskTracker::new().spawn(serve(router, listener, CancellationToken::new()));
+        let identity = identify(process, tasks.stopping()).await?;
+        let source = identity.source().clone();
+        readiness.check(IDENTITY, move || source.is_healthy());
+        tracing::info!(process = name, spiffe_id = %identity.spiffe_id(), ops = %ops_address, "started");
         tasks.run("metrics upkeep", |stopping| ops::keep_metrics(metrics, stopping));
         let grace = Duration::from_secs(process.shutdown_grace_seconds);
         Ok(Self { config, identity, clock: Clock::system(), tasks, readiness, grace })
@@ -99,6 +100,16 @@ pub fn install_crypto() {
     }
 }
 
+async fn identify(
+    process: &ProcessConfig,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Identity> {
+    let socket = socket_of(process)?;
+    let connecting = Identity::connect(&socket, &process.trust_domain);
+    let identity = stopping.run_until_cancelled(connecting).await;
+    Ok(identity.context("stopped before it had an identity")??)
+}
+
 fn socket_of(process: &ProcessConfig) -> anyhow::Result<String> {
     process.spiffe_socket.clone().or_else(config::spiffe_endpoint_socket).context(
         "no SPIFFE Workload API: set process.spiffe_socket or SPIFFE_ENDPOINT_SOCKET to its socket",
@@ -134,5 +145,77 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::{Signal as Number, kill};
+    use nix::unistd::Pid;
+    use std::io::Write as _;
+    use std::process::Stdio;
+    use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+    use tokio::process::{Child, ChildStdout, Command};
+
+    /// Set in a child: whether its task ends when it is asked to.
+    const ROLE: &str = "CHASSIS_TEST_ROLE";
+    const READY: &str = "watching signals";
+
+    /// Signals reach a whole process, so the tests below run this one again in a child.
+    #[tokio::test]
+    async fn in_a_child_a_task_runs_until_it_is_stopped() {
+        let Some(role) = std::env::var_os(ROLE) else { return };
+        let tasks = Tasks::default();
+        stop_on_signals(&tasks).unwrap();
+        tasks.run("worker", move |stopping| async move {
+            stopping.cancelled().await;
+            if role == "deaf" { std::future::pending().await } else { Ok(()) }
+        });
+        std::io::stdout().write_all(format!("\n{READY}\n").as_bytes()).unwrap();
+        tasks.until_stopped(Duration::from_mins(1)).await.unwrap();
+    }
+
+    /// The test harness of the child still writes to its output: it must stay open.
+    struct Running {
+        child: Child,
+        pid: Pid,
+        _output: Lines<BufReader<ChildStdout>>,
+    }
+
+    async fn start_child(role: &str) -> anyhow::Result<Running> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["--exact", "process::tests::in_a_child_a_task_runs_until_it_is_stopped"])
+            .arg("--nocapture")
+            .env(ROLE, role)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id().context("no process id")?)?);
+        let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+        while let Some(line) = lines.next_line().await? {
+            if line == READY {
+                return Ok(Running { child, pid, _output: lines });
+            }
+        }
+        anyhow::bail!("the child ended early")
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_stops_the_tasks() {
+        for number in [Number::SIGINT, Number::SIGTERM] {
+            let mut running = start_child("polite").await.unwrap();
+            kill(running.pid, number).unwrap();
+            assert_eq!(running.child.wait().await.unwrap().code(), Some(0), "{number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_second_signal_ends_the_process_at_once() {
+        let mut running = start_child("deaf").await.unwrap();
+        // Two different ones: the system merges equal signals that are still pending.
+        kill(running.pid, Number::SIGINT).unwrap();
+        kill(running.pid, Number::SIGTERM).unwrap();
+        assert_eq!(running.child.wait().await.unwrap().code(), Some(INTERRUPTED));
     }
 }

@@ -92,7 +92,7 @@ impl Tasks {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn a_failing_task_stops_the_others_and_is_the_result() {

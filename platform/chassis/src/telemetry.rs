@@ -35,10 +35,8 @@ pub enum TelemetryError {
 pub fn start(format: LogFormat, environment: &TelemetryEnvironment) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
     let directives = environment.filter.as_deref().unwrap_or("info");
-    let filter = EnvFilter::try_new(directives).map_err(|source| TelemetryError::Filter {
-        value: directives.to_owned(),
-        source,
-    })?;
+    let filter = EnvFilter::try_new(directives)
+        .map_err(|source| TelemetryError::Filter { value: directives.to_owned(), source })?;
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,

@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn debug_never_shows_the_secret() {
-        let token = Token::generate("acme", PrincipalId::derived("principal", &["ada"]), &[0xcd; 32]);
+        let token =
+            Token::generate("acme", PrincipalId::derived("principal", &["ada"]), &[0xcd; 32]);
         let shown = format!("{token:?}");
         assert!(shown.contains("acme") && !shown.contains("cdcd"), "{shown}");
     }

@@ -46,8 +46,8 @@ pub fn receipt_body(receipt: &Receipt) -> ReceiptBody {
         log: receipt.log.to_string(),
         sequence: receipt.sequence,
         aggregate: AggregateBody {
-            kind: receipt.aggregate.kind.clone(),
-            id: receipt.aggregate.id.clone(),
+            kind: receipt.aggregate.kind.to_string(),
+            id: receipt.aggregate.id.to_string(),
         },
         version: receipt.version,
         hash: receipt.hash.to_string(),

@@ -50,6 +50,18 @@ pub struct Client {
     base: String,
     http: reqwest::Client,
     tenant: Option<String>,
+    cause: Option<Cause>,
+}
+
+/// What led to a command: recorded with its commit.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// The event (`evt_...`).
+    pub event: String,
+    /// What larger piece of work it belongs to.
+    pub correlation_id: String,
+    /// W3C trace context of the commit that holds the event.
+    pub traceparent: String,
 }
 
 impl Client {
@@ -69,13 +81,19 @@ impl Client {
             }
         };
         let http = builder.build().map_err(|error| ClientError::Request(error.to_string()))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, tenant })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, tenant, cause: None })
     }
 
     /// The same connection, acting for another tenant (services only).
     #[must_use]
     pub fn for_tenant(&self, tenant: &str) -> Self {
         Self { tenant: Some(tenant.to_owned()), ..self.clone() }
+    }
+
+    /// The same connection, issuing commands because of an event.
+    #[must_use]
+    pub fn because(&self, cause: Cause) -> Self {
+        Self { cause: Some(cause), ..self.clone() }
     }
 
     /// Issues a command; the same `key` and body may be sent again safely.
@@ -95,6 +113,12 @@ impl Client {
             .body(body);
         if let Some(tenant) = &self.tenant {
             request = request.header(HeaderName::from_static("cs-tenant"), tenant);
+        }
+        if let Some(cause) = &self.cause {
+            request = request
+                .header(HeaderName::from_static("cs-causation-id"), &cause.event)
+                .header(HeaderName::from_static("cs-correlation-id"), &cause.correlation_id)
+                .header(HeaderName::from_static("traceparent"), &cause.traceparent);
         }
         let response = request.send().await.map_err(|source| transport(&url, source))?;
         let response = successful(&url, response).await?;

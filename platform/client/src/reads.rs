@@ -165,6 +165,8 @@ pub struct ApprovalBody {
 pub struct SignedBody {
     /// Who.
     pub person: String,
+    /// The roles that they hold for the environment.
+    pub roles: Vec<String>,
     /// When.
     pub at: String,
 }
@@ -180,7 +182,9 @@ pub struct DataSourceBody {
     pub engine: String,
     /// A name in the trust root.
     pub environment: String,
-    /// The agent beside it.
+    /// The id of the agent beside it.
+    pub agent_id: String,
+    /// That agent's name.
     pub agent: String,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
@@ -199,9 +203,13 @@ pub struct JobBody {
     pub id: String,
     /// The change it serves.
     pub change: String,
-    /// The target.
+    /// The target's id.
+    pub data_source_id: String,
+    /// The target's name.
     pub data_source: String,
-    /// For whom.
+    /// The id of the agent that it is for.
+    pub agent_id: String,
+    /// That agent's name.
     pub agent: String,
     /// What it may do.
     pub mode: String,
@@ -234,4 +242,41 @@ pub struct AgentBody {
     pub spiffe_id: String,
     /// When it was enrolled.
     pub created_at: String,
+}
+
+/// `GET /v1/trust-root`: the tenant's newest root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrustRootBody {
+    /// From 1.
+    pub version: u64,
+    /// SHA-256 of the root's payload: what sites pin.
+    pub sha256: String,
+    /// Base64 of the exact bytes of the signed envelope.
+    pub envelope: String,
+}
+
+/// `GET /v1/whoami`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WhoamiBody {
+    /// `prn_...`
+    pub principal: String,
+    /// `person`, `service` or `workflow`.
+    pub kind: String,
+    /// The tenant that it acts in.
+    pub tenant: String,
+    /// What it may do there; services have none.
+    pub roles: Vec<String>,
+}
+
+/// `GET /v1/logs/{log}`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogBody {
+    /// The log's origin.
+    pub log: String,
+    /// The shard that it serves.
+    pub shard: String,
+    /// Always 1 once there is a commit, 0 before.
+    pub first_sequence: u64,
+    /// The last one; 0 if there is none.
+    pub last_sequence: u64,
 }

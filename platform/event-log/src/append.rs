@@ -2,11 +2,13 @@
 
 use crate::error::{AppendError, LogError};
 use crate::guard::Guard;
+use crate::loaded::Loaded;
 use crate::publish::{Published, publish};
 use crate::reader::Reader;
 use async_nats::HeaderMap;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
+use cqrs_es::Aggregate;
 use ledger::{
     Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, SignedCommit,
 };
@@ -49,6 +51,25 @@ impl EventLog {
     /// Reads the same log.
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// An aggregate as the leader confirms it; `None` if it has no good commit.
+    pub async fn load<A: Aggregate>(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<Loaded<A>>, LogError> {
+        let subject = self.reader.subject(tenant, A::TYPE, id)?;
+        loop {
+            let loaded = self.reader.history::<A>(tenant, id).await?;
+            // What exists can only have grown; that something does not exist is said only with the leader's word.
+            if loaded.version > 0 {
+                return Ok(Some(loaded));
+            }
+            if self.is_current(&subject, loaded.last_sequence).await? {
+                return Ok(None);
+            }
+        }
     }
 
     /// Signs and appends one commit after the subject's stream sequence `last`.

@@ -8,6 +8,7 @@
 
 mod append;
 mod blobs;
+mod config;
 mod error;
 mod execute;
 mod follow;
@@ -21,6 +22,7 @@ mod recorded;
 mod store;
 
 pub use append::EventLog;
+pub use config::{LogConfig, WriterConfig};
 pub use error::{AppendError, ExecuteError, LogError};
 pub use execute::{Answered, Request, Target};
 pub use follow::{Followed, Follower};

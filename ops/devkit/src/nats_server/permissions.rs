@@ -111,9 +111,10 @@ fn reads(stream: &str) -> Vec<String> {
     ]
 }
 
-/// An ordered consumer, which the client makes, remakes after a gap and deletes.
+/// An ordered consumer, named or not, which the client makes, remakes after a gap and deletes.
 fn follows(stream: &str) -> Vec<String> {
     vec![
+        format!("$JS.API.CONSUMER.CREATE.{stream}"),
         format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
         format!("$JS.API.CONSUMER.INFO.{stream}.*"),
         format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"),

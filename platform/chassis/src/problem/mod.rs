@@ -296,7 +296,8 @@ mod tests {
     #[test]
     fn a_failure_of_ours_tells_the_caller_nothing() {
         let secret = std::io::Error::other("password=hunter2");
-        let problem = Problem::from(AggregateError::<PrincipalError>::UnexpectedError(secret.into()));
+        let problem =
+            Problem::from(AggregateError::<PrincipalError>::UnexpectedError(secret.into()));
         assert_eq!(problem.code(), "internal");
         assert!(!serde_json::to_string(problem.body()).unwrap().contains("hunter2"));
         let conflict = Problem::from(AggregateError::<PrincipalError>::AggregateConflict);
@@ -307,5 +308,27 @@ mod tests {
     fn a_chain_prints_every_cause_once() {
         let error = anyhow::anyhow!("disk full").context("cannot store").context("cannot append");
         assert_eq!(Chain(error.as_ref()).to_string(), "cannot append: cannot store: disk full");
+    }
+
+    /// Read an example.
+    #[utoipa::path(get, path = "/example", responses((status = 200, body = String), Problem))]
+    #[expect(dead_code, reason = "only its documentation is tested")]
+    fn example() -> Result<String, Problem> {
+        Err(Problem::of(&NOT_FOUND))
+    }
+
+    #[derive(utoipa::OpenApi)]
+    #[openapi(paths(example), components(schemas(ProblemBody)))]
+    struct Document;
+
+    #[test]
+    fn a_handler_documents_its_problems() {
+        let document = serde_json::to_value(<Document as utoipa::OpenApi>::openapi()).unwrap();
+        let response = &document["paths"]["/example"]["get"]["responses"]["default"];
+        let schema = &response["content"][MEDIA_TYPE]["schema"]["$ref"];
+        assert_eq!(schema, "#/components/schemas/Problem");
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["Problem"]["properties"]["status"]["type"], "integer");
+        assert!(schemas["MemberError"].is_object(), "{schemas}");
     }
 }

@@ -1,0 +1,144 @@
+//! What every command brings: who asks, for which tenant, under which key, because of what, with which body.
+
+use crate::problem::{CAUSE_MALFORMED, TENANT_MALFORMED, TENANT_MISSING};
+use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
+use chassis::body::StrictJson;
+use chassis::{Caller, HasPrincipals, IdempotencyKey, Problem, TraceContext};
+use domain::identity::Role;
+use event_log::Request;
+use http::HeaderMap;
+use ledger::{IdText, RequestDigest, Slug};
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use trust::encoding::Timestamp;
+
+/// Who may ask. A handler that compiles has been authorized.
+pub trait Permission {
+    /// The caller may, or the problem that says why not.
+    fn check(caller: &Caller) -> Result<(), Problem>;
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = |$caller:ident| $check:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl Permission for $name {
+            fn check($caller: &Caller) -> Result<(), Problem> {
+                $check
+            }
+        }
+    )+};
+}
+
+permissions! {
+    /// People who submit changes.
+    ByAuthor = |caller| caller.require(Role::Author);
+    /// People who decide approvals.
+    ByApprover = |caller| caller.require(Role::Approver);
+    /// People who operate a tenant, and the operator service.
+    ByOperator = |caller| caller.require_service("operator").or_else(|_| caller.require(Role::Operator));
+    /// The author, who takes back their own, or somebody who operates the tenant.
+    ByAuthorOrOperator = |caller| ByOperator::check(caller).or_else(|_| caller.require(Role::Author));
+    /// The operator service, which sets up tenants.
+    ByInstallation = |caller| caller.require_service("operator");
+    /// Workflows.
+    ByWorkflow = |caller| caller.require_service("workflows");
+}
+
+/// An authorized command request with its body.
+#[derive(Debug)]
+pub struct Ask<P, B> {
+    /// Who asks.
+    pub caller: Caller,
+    /// The body.
+    pub body: B,
+    /// When.
+    pub at: Timestamp,
+    tenant: Option<String>,
+    key: IdempotencyKey,
+    digest: RequestDigest,
+    causation_id: Option<IdText>,
+    correlation_id: Option<String>,
+    traceparent: String,
+    permission: PhantomData<P>,
+}
+
+impl<P, B> Ask<P, B> {
+    /// For which tenant: a person's own, a service's as its `Cs-Tenant` header says.
+    pub fn tenant(&self) -> Result<&str, Problem> {
+        self.tenant.as_deref().ok_or_else(|| Problem::of(&TENANT_MISSING))
+    }
+
+    /// The request as the commit records it.
+    pub fn request(&self, tenant: &str, operation: &str) -> Request {
+        let command = self.caller.command_id(tenant, operation, &self.key);
+        Request {
+            command,
+            kind: operation.to_owned(),
+            digest: self.digest,
+            actor: self.caller.actor,
+            at: self.at,
+            correlation_id: self.correlation_id.clone().unwrap_or_else(|| command.to_string()),
+            causation_id: self.causation_id.clone(),
+            traceparent: self.traceparent.clone(),
+        }
+    }
+}
+
+impl<S, P, B> FromRequest<S> for Ask<P, B>
+where
+    S: HasPrincipals,
+    P: Permission,
+    B: DeserializeOwned + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: HttpRequest, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        P::check(&caller)?;
+        let tenant = tenant(&parts.headers, &caller)?;
+        let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let causation_id = header(&parts.headers, "cs-causation-id", &CAUSE_MALFORMED)?
+            .map(|text| text.parse().map_err(|_| Problem::of(&CAUSE_MALFORMED)))
+            .transpose()?;
+        let correlation_id = header(&parts.headers, "cs-correlation-id", &CAUSE_MALFORMED)?;
+        let trace = parts.extensions.get::<TraceContext>().copied();
+        let traceparent = trace.unwrap_or_else(TraceContext::random).to_string();
+        let request = HttpRequest::from_parts(parts, body);
+        let StrictJson { value, bytes } = StrictJson::<B>::from_request(request, state).await?;
+        Ok(Self {
+            caller,
+            body: value,
+            at: state.clock().now(),
+            tenant,
+            key,
+            digest: RequestDigest::of(&bytes),
+            causation_id,
+            correlation_id,
+            traceparent,
+            permission: PhantomData,
+        })
+    }
+}
+
+fn tenant(headers: &HeaderMap, caller: &Caller) -> Result<Option<String>, Problem> {
+    let named = header(headers, "cs-tenant", &TENANT_MALFORMED)?;
+    if let Some(named) = &named {
+        named.parse::<Slug>().map_err(|_| Problem::of(&TENANT_MALFORMED))?;
+        caller.in_tenant(named)?;
+    }
+    Ok(caller.tenant.clone().or(named))
+}
+
+fn header(
+    headers: &HeaderMap,
+    name: &str,
+    problem: &chassis::problem::Entry,
+) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| (1..=200).contains(&text.len()));
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| Problem::of(problem))
+}

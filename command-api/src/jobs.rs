@@ -1,0 +1,167 @@
+//! Jobs: recorded before they are sent, and the agents' signed results.
+
+use crate::answer::Answer;
+use crate::ask::{Ask, ByWorkflow};
+use crate::problem::{DOCUMENT_MISMATCH, MESSAGE_INVALID, RESULT_INVALID};
+use crate::state::{AppState, base64};
+use axum::extract::State;
+use chassis::Problem;
+use chassis::body::PathId;
+use client::ReceiptBody;
+use client::commands::{DispatchJob, RecordJobResult};
+use domain::agents::{Agent, AgentError};
+use domain::catalog::{DataSource, DataSourceError};
+use domain::ids::{DataSourceId, JobId};
+use domain::jobs::{Dispatched, Finished, Job, JobCommand, JobError, Mode};
+use domain::vocabulary::{Outcome, RootRef};
+use ledger::BlobRef;
+use trust::message::{JobMessage, ResultMessage};
+use trust::result::verify;
+use trust::statement::{self, JobResult};
+
+/// Largest body: a whole message (8 MiB) in base64.
+pub const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
+
+/// Record a signed job, before it is sent.
+#[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = DispatchJob,
+    responses((status = 201, body = ReceiptBody), Problem))]
+#[tracing::instrument(skip_all, fields(change.id = %ask.body.change), err(Debug))]
+pub async fn dispatch_job(
+    State(state): State<AppState>,
+    ask: Ask<ByWorkflow, DispatchJob>,
+) -> Result<Answer, Problem> {
+    let tenant = ask.tenant()?;
+    let invalid = |why: String| Problem::of(&MESSAGE_INVALID).detail(why);
+    let bytes = base64("/message", &ask.body.message)?;
+    let message = JobMessage::parse(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let job = message.job.statement();
+    let request = ask.request(tenant, "dispatch_job");
+    let id = JobId::derived("job", &[&request.command.to_string()]).to_string();
+    if job.tenant.as_str() != tenant || job.job.as_str() != id {
+        return Err(invalid(format!("the job of this command is {id} of tenant {tenant}")));
+    }
+    let data_source: DataSourceId =
+        job.data_source.as_str().parse().map_err(|_| invalid("data_source".to_owned()))?;
+    let missing = DataSourceError::NotFound;
+    let found: DataSource = state.find(tenant, &data_source.to_string(), &missing).await?;
+    let registered = found.registered.ok_or_else(|| Problem::refusal(&missing))?;
+    let dispatched = Dispatched {
+        change: ask.body.change,
+        data_source,
+        agent: registered.agent,
+        agent_name: registered.agent_name,
+        mode: mode(job.mode),
+        attempt: u32::try_from(job.attempt).map_err(|error| invalid(error.to_string()))?,
+        fence: job.fence,
+        job_sha256: message.job.sha256(),
+        not_after: job.not_after,
+        message: state.blob(tenant, bytes, "application/json").await?,
+    };
+    let command = JobCommand::Dispatch(dispatched);
+    let answered = state.execute::<Job, _, _, _>(&ask, "dispatch_job", &id, command).await?;
+    Ok(Answer::created("jobs", &answered))
+}
+
+/// Take in an agent's signed result.
+#[utoipa::path(post, path = "/v1/jobs/{job_id}/record-result", tag = "jobs",
+    params(("job_id" = String, Path, description = "The job")), request_body = RecordJobResult,
+    responses((status = 202, body = ReceiptBody), Problem))]
+#[tracing::instrument(skip_all, fields(job.id = %job), err(Debug))]
+pub async fn record_job_result(
+    State(state): State<AppState>,
+    PathId(job): PathId<JobId>,
+    ask: Ask<ByWorkflow, RecordJobResult>,
+) -> Result<Answer, Problem> {
+    let tenant = ask.tenant()?;
+    let invalid = |why: String| Problem::of(&RESULT_INVALID).detail(why);
+    let bytes = base64("/message", &ask.body.message)?;
+    let message = ResultMessage::parse(&bytes).map_err(|error| invalid(error.to_string()))?;
+    let found: Job = state.find(tenant, &job.to_string(), &JobError::NotFound).await?;
+    let dispatched = found.dispatched.ok_or_else(|| Problem::refusal(&JobError::NotFound))?;
+    let result = message.result.statement();
+    let agent: Agent =
+        state.find(tenant, &dispatched.agent.to_string(), &AgentError::NotFound).await?;
+    let agent = agent.enrolled.ok_or_else(|| Problem::refusal(&AgentError::NotFound))?;
+    let same = result.tenant.as_str() == tenant
+        && result.job.as_str() == job.to_string()
+        && result.data_source.as_str() == dispatched.data_source.to_string()
+        && result.agent.as_str() == agent.spiffe_id;
+    if !same {
+        return Err(invalid("it is about another job, or from another agent".to_owned()));
+    }
+    let root = state.trust_root(tenant).await?;
+    let authorities = &root.root().agent_authorities;
+    verify(&message.result, authorities, ask.at).map_err(|error| invalid(error.to_string()))?;
+    let document = document(&state, tenant, &message).await?;
+    let envelope = message.result.envelope().to_json();
+    let envelope = envelope.map_err(|error| invalid(error.to_string()))?;
+    let blob = state.blob(tenant, envelope, "application/vnd.countersign.result.v1+json").await?;
+    let finished = finished(&dispatched, result, blob, document)?;
+    let command = JobCommand::RecordResult { job_sha256: result.job_sha256, finished };
+    let (names, id) = (("jobs", "record_job_result"), job.to_string());
+    state.accept::<Job, _, _, _>(&ask, names, &id, command).await
+}
+
+/// The fingerprint's document, if it has the fingerprint that the signed result names.
+async fn document(
+    state: &AppState,
+    tenant: &str,
+    message: &ResultMessage,
+) -> Result<Option<BlobRef>, Problem> {
+    let Some(bytes) = &message.document else { return Ok(None) };
+    let fingerprint = sql::pgfp1::fingerprint(bytes);
+    let result = message.result.statement();
+    let named = [&result.fingerprint_after, &result.fingerprint_before];
+    if !named.iter().any(|f| f.as_ref().is_some_and(|f| f.as_str() == fingerprint)) {
+        return Err(Problem::of(&DOCUMENT_MISMATCH));
+    }
+    state.blob(tenant, bytes.clone(), "application/json").await.map(Some)
+}
+
+fn finished(
+    dispatched: &Dispatched,
+    result: &JobResult,
+    blob: BlobRef,
+    document: Option<BlobRef>,
+) -> Result<Finished, Problem> {
+    let attempt = u32::try_from(result.attempt)
+        .map_err(|error| Problem::of(&RESULT_INVALID).detail(error.to_string()))?;
+    let text = |fingerprint: &Option<trust::names::Fingerprint>| {
+        fingerprint.as_ref().map(|fingerprint| fingerprint.as_str().to_owned())
+    };
+    Ok(Finished {
+        change: dispatched.change,
+        mode: mode(result.mode),
+        attempt,
+        outcome: outcome(result.outcome),
+        refusal: result.refusal.as_ref().map(|reason| reason.name().to_owned()),
+        sqlstate: result.steps.iter().find_map(|step| step.sqlstate.clone()),
+        fingerprint_before: text(&result.fingerprint_before),
+        fingerprint_after: text(&result.fingerprint_after),
+        root: Some(RootRef { version: result.root.version, sha256: result.root.sha256 }),
+        counted: result.counted.iter().map(|person| person.as_str().to_owned()).collect(),
+        started_at: result.started_at,
+        finished_at: result.finished_at,
+        result: blob,
+        document,
+    })
+}
+
+fn mode(mode: statement::Mode) -> Mode {
+    match mode {
+        statement::Mode::Introspect => Mode::Introspect,
+        statement::Mode::Validate => Mode::Validate,
+        statement::Mode::Migrate => Mode::Migrate,
+        statement::Mode::Rollback => Mode::Rollback,
+    }
+}
+
+fn outcome(outcome: statement::Outcome) -> Outcome {
+    match outcome {
+        statement::Outcome::Succeeded => Outcome::Succeeded,
+        statement::Outcome::FailedClean => Outcome::FailedClean,
+        statement::Outcome::FailedPartial => Outcome::FailedPartial,
+        statement::Outcome::Unknown => Outcome::Unknown,
+        statement::Outcome::Refused => Outcome::Refused,
+    }
+}

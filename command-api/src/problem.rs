@@ -1,0 +1,76 @@
+//! The problems that command-api itself answers; refusals of the domain keep their own codes.
+
+use chassis::Problem;
+use chassis::problem::LOG_CONFLICT;
+use domain::refusal::Refusal;
+use event_log::{AppendError, ExecuteError, LogError};
+
+chassis::problems! {
+    TENANT_MISSING = "http.tenant_missing", 400, "a service says for which tenant it acts in the header Cs-Tenant";
+    TENANT_MALFORMED = "http.tenant_malformed", 400, "the header Cs-Tenant is not a tenant's slug";
+    CAUSE_MALFORMED = "http.cause_malformed", 400, "the header Cs-Causation-Id or Cs-Correlation-Id is malformed";
+    IN_FLIGHT = "http.in_flight", 409, "a request with this Idempotency-Key is being executed";
+    OTHER_BODY = "http.idempotency_key_reused", 422, "the Idempotency-Key was used with another body";
+    OUTCOME_UNKNOWN = "log.outcome_unknown", 503, "it is not known whether the command was recorded: send it again with the same Idempotency-Key";
+    LOG_UNAVAILABLE = "log.unavailable", 503, "the log cannot be reached or is not the one that this process knows";
+    SLUG_MALFORMED = "http.malformed_name", 422, "a name is not of the form ^[a-z0-9][a-z0-9-]{0,62}$";
+    TEXT_LENGTH = "http.text_length", 422, "a text is empty or too long";
+    BASE64_MALFORMED = "http.malformed_base64", 422, "a member is not canonical padded base64";
+    TOKEN_EXPIRED = "identity.token_expired", 422, "the token's expiry is not in the future";
+    ROOT_INVALID = "identity.trust_root_invalid", 422, "the trust root is malformed, invalid, of another tenant, or not signed by its own threshold";
+    ROOT_WALK = "identity.trust_root_walk_not_supported", 422, "root versions after the first are not supported yet";
+    ENGINE_NOT_SUPPORTED = "catalog.engine_not_supported", 422, "the engine is not supported: postgresql is";
+    ENVIRONMENT_NOT_IN_ROOT = "catalog.environment_not_in_root", 422, "the tenant's trust root has no such environment";
+    TOO_MANY_LABELS = "catalog.labels_invalid", 422, "at most 32 labels, each name and value of 1 to 63 bytes";
+    SQL_TOO_LARGE = "changes.sql_too_large", 413, "the SQL file is larger than 4 MiB";
+    MANIFEST_INVALID = "approvals.manifest_invalid", 422, "the manifest is malformed or does not describe this revision of this change";
+    SIGNATURE_MALFORMED = "approvals.signature_malformed", 422, "the signature or statement is not of the DSSE form";
+    DECISION_MISMATCH = "approvals.decision_mismatch", 422, "the signed decision is about another change or says something else";
+    MESSAGE_INVALID = "jobs.message_invalid", 422, "the job message is malformed or is not what the request says";
+    RESULT_INVALID = "jobs.result_invalid", 422, "the result message is malformed, not signed by the job's agent, or about another job";
+    DOCUMENT_MISMATCH = "jobs.document_mismatch", 422, "the result's document does not have the fingerprint that it names";
+    RESULT_MISSING = "jobs.no_result", 409, "the job has no result yet";
+}
+
+/// What became of a command that was not executed.
+pub fn not_executed<E: Refusal + 'static>(error: ExecuteError<E>) -> Problem {
+    match error {
+        ExecuteError::Refused(refusal) => Problem::refusal(&refusal),
+        ExecuteError::OtherBody => Problem::of(&OTHER_BODY),
+        ExecuteError::InFlight => Problem::of(&IN_FLIGHT).retry_after(1),
+        ExecuteError::Conflict => Problem::of(&LOG_CONFLICT).retry_after(1),
+        ExecuteError::Append(error) => not_appended(&error),
+    }
+}
+
+/// What became of an append that failed.
+pub fn not_appended(error: &AppendError) -> Problem {
+    match error {
+        AppendError::Unknown { .. } => {
+            Problem::of(&OUTCOME_UNKNOWN).detail(error.to_string()).retry_after(1)
+        }
+        AppendError::Conflict => Problem::of(&LOG_CONFLICT).retry_after(1),
+        AppendError::AnotherLog(_) => unavailable(error),
+        AppendError::Log(error) => unread(error),
+        AppendError::Commit(_) | AppendError::Event(_) => Problem::internal(error),
+    }
+}
+
+/// What a failed read of the log means for the caller.
+pub fn unread(error: &LogError) -> Problem {
+    match error {
+        LogError::Read(_) | LogError::Follow(_) => unavailable(error),
+        LogError::Name
+        | LogError::BrokenChain { .. }
+        | LogError::Unreadable { .. }
+        | LogError::Blob { .. }
+        | LogError::AnotherHistory { .. }
+        | LogError::Gap { .. }
+        | LogError::NotOpen => Problem::internal(error),
+    }
+}
+
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = %chassis::problem::Chain(error), "the log is unavailable");
+    Problem::of(&LOG_UNAVAILABLE).retry_after(2)
+}

@@ -1,0 +1,179 @@
+//! The pool, where its URL comes from, and what a failure of `PostgreSQL` means to whoever may try again.
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgConnection, PgPool};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Connections of one process.
+const CONNECTIONS: u32 = 16;
+/// How long a caller waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The file with the URL cannot be read.
+    #[error("cannot read the database URL from {}", path.display())]
+    UrlFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Others may read the file: it holds a password.
+    #[error("{} holds a password and others may read it: chmod 600 it", path.display())]
+    UrlFileOpen {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file does not hold a `PostgreSQL` URL. The cause is not shown: it could quote the password.
+    #[error("{} does not hold a PostgreSQL URL", path.display())]
+    Url {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The schema could not be brought to this version.
+    #[error("the database schema cannot be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema is older than this process needs.
+    #[error("the database schema is at version {found}, and this process needs {needed}: start `projections` first")]
+    SchemaTooOld {
+        /// As found.
+        found: i64,
+        /// As needed.
+        needed: i64,
+    },
+    /// A statement failed.
+    #[error("the database failed")]
+    Sql(#[from] sqlx::Error),
+    /// A document is not what its writer wrote.
+    #[error("a document cannot be read")]
+    Document(#[from] cqrs_es::persist::PersistenceError),
+    /// A row holds what its writer never writes.
+    #[error("column {column} holds an impossible value")]
+    Column {
+        /// Which.
+        column: &'static str,
+    },
+}
+
+/// The read side's database. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+impl Database {
+    /// Connects lazily with the URL in a file that only its owner may read.
+    pub fn from_url_file(path: &Path) -> Result<Self, DatabaseError> {
+        let unreadable = |source| DatabaseError::UrlFile { path: path.to_owned(), source };
+        let mode = path.metadata().map_err(unreadable)?.mode();
+        if mode & 0o077 != 0 {
+            return Err(DatabaseError::UrlFileOpen { path: path.to_owned() });
+        }
+        let url = std::fs::read_to_string(path).map_err(unreadable)?;
+        let options = url.trim().parse::<PgConnectOptions>();
+        let options = options.map_err(|_| DatabaseError::Url { path: path.to_owned() })?;
+        Ok(Self::with(options))
+    }
+
+    /// Connects lazily.
+    pub fn from_url(url: &str) -> Result<Self, DatabaseError> {
+        Ok(Self::with(url.parse()?))
+    }
+
+    fn with(options: PgConnectOptions) -> Self {
+        let options = options
+            .application_name("countersign")
+            .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(1));
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .connect_lazy_with(options.clone());
+        Self { pool, options }
+    }
+
+    /// Brings the schema to this version; concurrent callers wait for each other.
+    pub async fn migrate(&self) -> Result<(), DatabaseError> {
+        Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// Checks that the worker has brought the schema to this version: readers never migrate.
+    pub async fn check_schema(&self) -> Result<(), DatabaseError> {
+        let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
+                .fetch_one(&self.pool)
+                .await?;
+        let found: i64 = match known {
+            None => 0,
+            Some(_) => {
+                let highest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+                sqlx::query_scalar(highest).fetch_one(&self.pool).await?
+            }
+        };
+        if found < needed {
+            return Err(DatabaseError::SchemaTooOld { found, needed });
+        }
+        Ok(())
+    }
+
+    /// Answers at all.
+    pub async fn ping(&self) -> Result<(), DatabaseError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// A connection of its own, outside the pool.
+    pub(crate) async fn dedicated(&self) -> Result<PgConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+
+    pub(crate) async fn listener(&self) -> Result<PgListener, sqlx::Error> {
+        PgListener::connect_with(&self.pool).await
+    }
+}
+
+/// What a failed statement means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The same again may go well.
+    Transient,
+    /// The data of this commit does not fit; others may.
+    Data,
+    /// Neither: the schema is another one, or the program is wrong.
+    Fatal,
+}
+
+/// Connection faults and the SQLSTATE classes that `PostgreSQL` documents as retryable are transient; classes 22 (data
+/// exception) and 23 (integrity) are the data's fault. Source: `PostgreSQL` manual, appendix A.
+pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Meaning::Transient,
+        sqlx::Error::Database(database) => database.code().map_or(Meaning::Fatal, |code| {
+            let class: String = code.chars().take(2).collect();
+            match (class.as_str(), code.as_ref()) {
+                // 25006: a standby after a failover.
+                ("08" | "40" | "53" | "55" | "57" | "58", _) | (_, "25006") => Meaning::Transient,
+                ("22" | "23", _) => Meaning::Data,
+                _ => Meaning::Fatal,
+            }
+        }),
+        sqlx::Error::Encode(_) => Meaning::Data,
+        _ => Meaning::Fatal,
+    }
+}

@@ -1,0 +1,148 @@
+//! The worker's loop: follow the log, batch what is at hand, write it, try again later if that may help.
+
+use crate::tables::{Tables, WriteError, Writer, Written};
+use anyhow::Context as _;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use event_log::{Followed, Follower, LogError, Reader};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Most commits of one transaction.
+const BATCH: usize = 500;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Keeps the tables until told to stop. Another history, another worker or a broken schema is an error that stops the
+/// process; everything transient is tried again. `ready` runs once this worker has the lease and follows.
+pub async fn follow(
+    tables: Tables,
+    log: Reader,
+    ready: impl FnOnce() + Send,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let origin = log.identity().origin.clone();
+    let mut writer = tokio::select! {
+        () = stopping.cancelled() => return Ok(()),
+        writer = tables.writer(&origin) => writer.context("the tables cannot be taken over")?,
+    };
+    metrics::gauge!("countersign_projections_parked_aggregates").set(gauge(&writer));
+    let mut ready = Some(ready);
+    let mut pauses = pauses();
+    while !stopping.is_cancelled() {
+        let error = match log.follow(writer.resume_from()).await {
+            Ok(mut follower) => {
+                if let Some(ready) = ready.take() {
+                    ready();
+                }
+                pauses = self::pauses();
+                match keep(&mut writer, &mut follower, &stopping).await? {
+                    Some(error) => error,
+                    None => break,
+                }
+            }
+            Err(error) => error,
+        };
+        if !is_transient(&error) {
+            return Err(error).context("the log cannot be followed");
+        }
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+        tracing::warn!(%error, pause_ms = pause.as_millis(), "following the log again later");
+        tokio::select! {
+            () = stopping.cancelled() => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    writer.release().await.context("the lease cannot be given back")
+}
+
+/// Reads and writes until the log fails (the error) or the process stops (none).
+async fn keep(
+    writer: &mut Writer,
+    follower: &mut Follower,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Option<LogError>> {
+    loop {
+        let mut batch = Vec::new();
+        let mut failed = None;
+        while batch.is_empty() || (batch.len() < BATCH && follower.has_more()) {
+            let next = tokio::select! {
+                () = stopping.cancelled() => return Ok(None),
+                next = follower.next() => next,
+            };
+            match next {
+                Ok(followed) => batch.push(followed),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if !write(writer, &batch, stopping).await? {
+            return Ok(None);
+        }
+        if failed.is_some() {
+            return Ok(failed);
+        }
+    }
+}
+
+/// Writes one batch, again and again while that may help; false if the process stops first.
+async fn write(
+    writer: &mut Writer,
+    batch: &[Followed],
+    stopping: &CancellationToken,
+) -> Result<bool, WriteError> {
+    let mut pauses = pauses();
+    loop {
+        match writer.write(batch).await {
+            Ok(written) => {
+                count(writer, written);
+                return Ok(true);
+            }
+            Err(error) if error.is_transient() => {
+                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let pause_ms = pause.as_millis();
+                tracing::warn!(%error, cause, pause_ms, "writing the batch again later");
+                tokio::select! {
+                    () = stopping.cancelled() => return Ok(false),
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_transient(error: &LogError) -> bool {
+    match error {
+        LogError::Read(_) | LogError::Follow(_) | LogError::NotOpen => true,
+        LogError::Name
+        | LogError::BrokenChain { .. }
+        | LogError::Unreadable { .. }
+        | LogError::Blob { .. }
+        | LogError::AnotherHistory { .. }
+        | LogError::Gap { .. } => false,
+    }
+}
+
+fn pauses() -> backon::ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(SHORTEST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+fn count(writer: &Writer, written: Written) {
+    let Written { commits, parked, condemned } = written;
+    metrics::counter!("countersign_projections_commits_total").increment(commits);
+    metrics::counter!("countersign_projections_parked_commits_total").increment(parked);
+    metrics::counter!("countersign_projections_condemned_total").increment(condemned);
+    metrics::gauge!("countersign_projections_parked_aggregates").set(gauge(writer));
+}
+
+fn gauge(writer: &Writer) -> f64 {
+    u32::try_from(writer.parked_aggregates()).map_or(f64::MAX, f64::from)
+}

@@ -1,0 +1,214 @@
+//! Jobs: what was sent to which agent, and what it reported.
+
+use crate::column;
+use crate::database::{Database, DatabaseError};
+use crate::page::{Listed, PageRequest};
+use crate::projection::{ProjectError, Projection, found};
+use chrono::{DateTime, Utc};
+use client::reads::JobBody;
+use domain::ids::{ChangeId, JobId};
+use domain::jobs::{Dispatched, Finished, JobEvent};
+use domain::registry::Event;
+use event_log::{Recorded, RecordedEvent};
+use sqlx::PgConnection;
+
+const TABLE: &str = "jobs";
+
+/// Signed and on its way, or running; the result has not been taken in.
+const DISPATCHED: &str = "dispatched";
+
+/// The slice.
+#[derive(Debug, Clone, Copy)]
+pub struct Jobs;
+
+impl Projection for Jobs {
+    const NAME: &'static str = "jobs";
+    const TABLES: &'static [&'static str] = &[TABLE];
+
+    async fn project(
+        &self,
+        rows: &mut PgConnection,
+        recorded: &Recorded,
+        events: &[RecordedEvent],
+    ) -> Result<(), ProjectError> {
+        for event in events {
+            match &event.event {
+                Event::Job(job) => project(rows, recorded, job).await?,
+                Event::Tenant(_)
+                | Event::Principal(_)
+                | Event::TrustRoot(_)
+                | Event::DataSource(_)
+                | Event::Change(_)
+                | Event::Approval(_)
+                | Event::Agent(_)
+                | Event::Log(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn project(
+    rows: &mut PgConnection,
+    recorded: &Recorded,
+    event: &JobEvent,
+) -> Result<(), ProjectError> {
+    match event {
+        JobEvent::Dispatched(dispatched) => dispatch(rows, recorded, dispatched).await,
+        JobEvent::Succeeded(finished)
+        | JobEvent::Failed(finished)
+        | JobEvent::Refused(finished)
+        | JobEvent::OutcomeUnknown(finished) => finish(rows, recorded, finished).await,
+    }
+}
+
+async fn dispatch(
+    rows: &mut PgConnection,
+    recorded: &Recorded,
+    dispatched: &Dispatched,
+) -> Result<(), ProjectError> {
+    sqlx::query(
+        "INSERT INTO jobs (tenant, id, change, data_source, agent, agent_name, mode, state, \
+         fence, attempt, counted, created_sequence, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '{}', $11, $12)",
+    )
+    .bind(&recorded.tenant)
+    .bind(&recorded.aggregate_id)
+    .bind(dispatched.change.to_string())
+    .bind(dispatched.data_source.to_string())
+    .bind(dispatched.agent.to_string())
+    .bind(&dispatched.agent_name)
+    .bind(dispatched.mode.name())
+    .bind(DISPATCHED)
+    .bind(column::bigint(dispatched.fence)?)
+    .bind(i64::from(dispatched.attempt))
+    .bind(column::bigint(recorded.sequence)?)
+    .bind(recorded.time.datetime())
+    .execute(rows)
+    .await?;
+    Ok(())
+}
+
+async fn finish(
+    rows: &mut PgConnection,
+    recorded: &Recorded,
+    finished: &Finished,
+) -> Result<(), ProjectError> {
+    let result = sqlx::query(
+        "UPDATE jobs SET state = $3, refusal = $4, sqlstate = $5, counted = $6, finished_at = $7 \
+         WHERE tenant = $1 AND id = $2",
+    )
+    .bind(&recorded.tenant)
+    .bind(&recorded.aggregate_id)
+    .bind(finished.outcome.name())
+    .bind(&finished.refusal)
+    .bind(&finished.sqlstate)
+    .bind(&finished.counted)
+    .bind(recorded.time.datetime())
+    .execute(rows)
+    .await?;
+    found(TABLE, &result)
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that stand here.
+    pub state: Option<String>,
+    /// Only those of this change.
+    pub change: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    change: String,
+    data_source: String,
+    data_source_name: Option<String>,
+    agent: String,
+    agent_name: String,
+    mode: String,
+    state: String,
+    fence: i64,
+    attempt: i64,
+    refusal: Option<String>,
+    sqlstate: Option<String>,
+    counted: Vec<String>,
+    created_sequence: i64,
+    created_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+const SELECT: &str = "SELECT j.*, d.name AS data_source_name FROM jobs j \
+     LEFT JOIN data_sources d ON d.tenant = j.tenant AND d.id = j.data_source \
+     WHERE j.tenant = $1";
+
+/// A tenant's jobs, newest first.
+pub async fn list(
+    database: &Database,
+    tenant: &str,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<Listed<JobBody>, DatabaseError> {
+    let statement = format!(
+        "{SELECT} AND j.created_sequence < $2 AND ($3::text IS NULL OR j.state = $3) \
+         AND ($4::text IS NULL OR j.change = $4) ORDER BY j.created_sequence DESC LIMIT $5"
+    );
+    let rows: Vec<Row> = sqlx::query_as(&statement)
+        .bind(tenant)
+        .bind(page.bound())
+        .bind(&filter.state)
+        .bind(&filter.change)
+        .bind(page.limit())
+        .fetch_all(database.pool())
+        .await?;
+    page.cut(rows, |row| row.created_sequence, Row::body)
+}
+
+/// One of a tenant's jobs.
+pub async fn find(
+    database: &Database,
+    tenant: &str,
+    id: JobId,
+) -> Result<Option<JobBody>, DatabaseError> {
+    let statement = format!("{SELECT} AND j.id = $2");
+    let row: Option<Row> = sqlx::query_as(&statement)
+        .bind(tenant)
+        .bind(id.to_string())
+        .fetch_optional(database.pool())
+        .await?;
+    row.map(Row::body).transpose()
+}
+
+/// The newest job of a change whose result is still awaited.
+pub async fn awaited(
+    database: &Database,
+    tenant: &str,
+    change: ChangeId,
+) -> Result<Option<JobBody>, DatabaseError> {
+    let filter = Filter { state: Some(DISPATCHED.to_owned()), change: Some(change.to_string()) };
+    let page = PageRequest { before: None, size: 1 };
+    Ok(list(database, tenant, &filter, page).await?.items.into_iter().next())
+}
+
+impl Row {
+    fn body(self) -> Result<JobBody, DatabaseError> {
+        Ok(JobBody {
+            id: self.id,
+            change: self.change,
+            data_source: self.data_source_name.unwrap_or_else(|| self.data_source.clone()),
+            data_source_id: self.data_source,
+            agent: self.agent_name,
+            agent_id: self.agent,
+            mode: self.mode,
+            state: self.state,
+            fence: column::count("fence", self.fence)?,
+            attempt: column::count("attempt", self.attempt)?,
+            refusal: self.refusal,
+            sqlstate: self.sqlstate,
+            counted: self.counted,
+            created_at: column::time(self.created_at),
+            finished_at: self.finished_at.map(column::time),
+        })
+    }
+}

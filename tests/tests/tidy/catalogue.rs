@@ -1,0 +1,117 @@
+//! Every error code that a caller can see is in the error catalogue.
+
+use crate::repository::{Repository, is_test};
+use crate::rust_text::is_word;
+use std::collections::BTreeMap;
+
+const CATALOGUE: &str = "docs/errors.md";
+
+/// A line of `refusals!` or `problems!`: `Name = "code", kind, "sentence";`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Declared {
+    code: String,
+    kind: String,
+    sentence: String,
+}
+
+/// Every declared code is documented.
+fn codes_are_documented(repository: &Repository) -> Vec<String> {
+    let page = repository.text(CATALOGUE);
+    let undocumented = declared(repository).into_iter().filter(|(_, line)| {
+        !page.contains(&format!("`{}`", line.code))
+    });
+    undocumented
+        .map(|(_, Declared { code, kind, sentence })| {
+            format!("{CATALOGUE}: a row is missing: | `{code}` | {kind} | {sentence} |")
+        })
+        .collect()
+}
+
+/// A code has one meaning.
+fn codes_are_declared_once(repository: &Repository) -> Vec<String> {
+    let mut seen: BTreeMap<String, (String, Declared)> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (path, line) in declared(repository) {
+        match seen.get(&line.code) {
+            None => drop(seen.insert(line.code.clone(), (path, line))),
+            Some((first, same)) if *same == line && *first != path => {}
+            Some((first, _)) => {
+                found.push(format!("{path}: {} is declared in {first} already", line.code));
+            }
+        }
+    }
+    found
+}
+
+/// Every declaration with the file it is in.
+fn declared(repository: &Repository) -> Vec<(String, Declared)> {
+    let files = repository.texts(".rs").filter(|(path, _)| !is_test(path));
+    files.flat_map(|(path, text)| lines(text).map(|line| (path.to_owned(), line))).collect()
+}
+
+/// The declarations within the macros of one file.
+fn lines(text: &str) -> impl Iterator<Item = Declared> {
+    let mut within = false;
+    text.lines().filter_map(move |line| {
+        let line = line.trim();
+        if line.ends_with("refusals! {") || line.ends_with("problems! {") {
+            within = true;
+        }
+        if line == "}" && within {
+            within = false;
+        }
+        if within { declaration(line) } else { None }
+    })
+}
+
+fn declaration(line: &str) -> Option<Declared> {
+    let (name, rest) = line.split_once(" = \"")?;
+    let (code, rest) = rest.split_once("\", ")?;
+    let (kind, sentence) = rest.split_once(", \"")?;
+    let sentence = sentence.strip_suffix("\";")?;
+    let is_code = code.chars().all(|c| is_word(c) || c == '.');
+    let is_declared = name.chars().all(is_word) && is_code;
+    is_declared.then(|| Declared {
+        code: code.to_owned(),
+        kind: kind.to_owned(),
+        sentence: sentence.to_owned(),
+    })
+}
+
+#[test]
+fn every_code_is_documented() {
+    let here = Repository::here().unwrap();
+    assert!(declared(here).len() > 50, "the declarations of codes are not seen any more");
+    assert_eq!(here.broken(codes_are_documented), "");
+}
+
+#[test]
+fn every_code_is_declared_once() {
+    assert_eq!(Repository::here().unwrap().broken(codes_are_declared_once), "");
+}
+
+const REFUSALS: &str = "refusals! {\n    /// Why.\n    ChangeError {\n        \
+    NotDraft = \"changes.not_draft\", Conflict, \"the change is not a draft\";\n    }\n}\n";
+const PROBLEMS: &str =
+    "crate::problems! {\n    INTERNAL = \"internal\", 500, \"the server failed\";\n}\n";
+
+#[test]
+fn a_code_that_is_not_documented_is_found() {
+    let mut files = vec![
+        ("domain/src/changes/mod.rs", REFUSALS),
+        ("platform/chassis/src/problem/catalogue.rs", PROBLEMS),
+        (CATALOGUE, "| `changes.not_draft` | 409 |"),
+    ];
+    let row = "docs/errors.md: a row is missing: | `internal` | 500 | the server failed |";
+    assert_eq!(Repository::of(&files).broken(codes_are_documented), row);
+    files.pop();
+    assert_eq!(codes_are_documented(&Repository::of(&files)).len(), 2);
+}
+
+#[test]
+fn a_code_with_two_meanings_is_found() {
+    let other = PROBLEMS.replace("internal", "changes.not_draft");
+    let example = Repository::of(&[("a/src/lib.rs", REFUSALS), ("b/src/lib.rs", &other)]);
+    let expected = "b/src/lib.rs: changes.not_draft is declared in a/src/lib.rs already";
+    assert_eq!(example.broken(codes_are_declared_once), expected);
+}

@@ -1,0 +1,36 @@
+//! `cargo xtask check`: everything that needs no server. All of it runs, so that one round names
+//! every failure.
+
+use crate::{openapi, preflight, schemas, steps};
+use anyhow::{Result, bail};
+use std::process::Command;
+
+/// Runs every check.
+pub fn run() -> Result<()> {
+    preflight::checking()?;
+    let mut outcomes: Vec<_> =
+        programs().into_iter().map(|(name, mut command)| steps::run(name, &mut command)).collect();
+    outcomes.push(schemas::run(true));
+    outcomes.push(openapi::run(true));
+    let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = failed.iter().map(ToString::to_string).collect();
+    bail!("{}", names.join("; "))
+}
+
+fn programs() -> Vec<(&'static str, Command)> {
+    let format = steps::cargo(["fmt", "--all", "--check"]);
+    let tests = ["--test", "tidy", "--test", "dependency_picture"];
+    let tidy = steps::cargo([["test", "--quiet", "--workspace"].as_slice(), &tests].concat());
+    let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let mut documentation = steps::cargo(["doc", "--quiet", "--workspace", "--no-deps"]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    vec![
+        ("format", format),
+        ("tidy and dependencies", tidy),
+        ("lints", steps::cargo(lints)),
+        ("documentation", documentation),
+    ]
+}

@@ -1,0 +1,35 @@
+//! What xtask takes from its surroundings: variables, the user, the repository's folder.
+
+use std::path::{Path, PathBuf};
+
+/// Tells devkit and the scenario programs where the freshly built binaries are.
+pub const BIN_DIR: &str = "COUNTERSIGN_BIN_DIR";
+
+/// One variable, if it is set and not empty.
+#[expect(clippy::disallowed_methods, reason = "a development tool reads its environment here")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The cargo that runs this tool.
+pub fn cargo() -> String {
+    variable("CARGO").unwrap_or_else(|| "cargo".to_owned())
+}
+
+/// The repository's root folder.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Whether this process is root, who installs packages without sudo.
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// The folders of `PATH`.
+pub fn path_folders() -> Vec<PathBuf> {
+    let path = variable("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+}

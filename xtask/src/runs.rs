@@ -1,0 +1,70 @@
+//! `test`, `demo` and `dev`: build the binaries once, then run on them.
+
+use crate::environment::BIN_DIR;
+use crate::{builds, preflight, steps};
+use anyhow::{Context as _, Result};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+/// Every test of the workspace, on binaries built now.
+pub fn test(words: &[String]) -> Result<()> {
+    preflight::serving()?;
+    let binaries = builds::binaries()?;
+    let mut command = steps::cargo(test_words(words));
+    command.env(BIN_DIR, binaries.folder()?);
+    steps::run("test", &mut command)
+}
+
+/// Naming a package means only that package.
+fn test_words(words: &[String]) -> Vec<&str> {
+    let ours = words.iter().map(String::as_str).take_while(|word| *word != "--");
+    let mut names_a_package =
+        ours.map(|word| word.starts_with("-p") || word.starts_with("--package"));
+    let whole = (!names_a_package.any(|named| named)).then_some("--workspace");
+    std::iter::once("test").chain(whole).chain(words.iter().map(String::as_str)).collect()
+}
+
+/// The scenario program.
+pub fn demo(words: &[String]) -> Result<()> {
+    preflight::serving()?;
+    let binaries = builds::binaries()?;
+    let mut command = Command::new(binaries.path("demo")?);
+    command.args(words).env(BIN_DIR, binaries.folder()?);
+    steps::run("demo", &mut command)
+}
+
+/// Becomes `countersign dev`, so that interrupts reach it alone.
+pub fn dev(words: &[String]) -> Result<()> {
+    preflight::serving()?;
+    let binaries = builds::binaries()?;
+    let mut command = Command::new(binaries.path("countersign")?);
+    command.arg("dev").args(words).env(BIN_DIR, binaries.folder()?);
+    let shown = steps::shown(&command);
+    Err(command.exec()).with_context(|| format!("cannot run {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn without_words_the_whole_workspace_is_tested() {
+        assert_eq!(test_words(&[]), ["test", "--workspace"]);
+    }
+
+    #[test]
+    fn a_named_package_is_tested_alone() {
+        let named = words("-p countersign-domain --lib");
+        assert_eq!(test_words(&named), ["test", "-p", "countersign-domain", "--lib"]);
+    }
+
+    #[test]
+    fn words_for_the_test_harness_do_not_name_a_package() {
+        let harness = words("quorum -- --package-like");
+        assert_eq!(test_words(&harness), ["test", "--workspace", "quorum", "--", "--package-like"]);
+    }
+}
