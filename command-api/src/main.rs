@@ -44,7 +44,7 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let log = EventLog::open(&connection, process.config.log.clone().into(), writer)
         .await
         .context("the log cannot be opened for appending")?;
-    log_ready.set();
+    log_ready.set(true);
     let state = AppState::new(log, process.clock.clone(), &process.config);
     let app = router(state);
     let people = PlainListener::bind(

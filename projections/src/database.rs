@@ -38,7 +38,9 @@ pub enum DatabaseError {
     #[error("the database schema cannot be migrated")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The schema is older than this process needs.
-    #[error("the database schema is at version {found}, and this process needs {needed}: start `projections` first")]
+    #[error(
+        "the database schema is at version {found}, and this process needs {needed}: start `projections` first"
+    )]
     SchemaTooOld {
         /// As found.
         found: i64,
@@ -110,12 +112,11 @@ impl Database {
             sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
                 .fetch_one(&self.pool)
                 .await?;
-        let found: i64 = match known {
-            None => 0,
-            Some(_) => {
-                let highest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
-                sqlx::query_scalar(highest).fetch_one(&self.pool).await?
-            }
+        let highest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+        let found: i64 = if known.is_some() {
+            sqlx::query_scalar(highest).fetch_one(&self.pool).await?
+        } else {
+            0
         };
         if found < needed {
             return Err(DatabaseError::SchemaTooOld { found, needed });
@@ -156,6 +157,7 @@ pub(crate) enum Meaning {
 
 /// Connection faults and the SQLSTATE classes that `PostgreSQL` documents as retryable are transient; classes 22 (data
 /// exception) and 23 (integrity) are the data's fault. Source: `PostgreSQL` manual, appendix A.
+#[expect(clippy::wildcard_enum_match_arm, reason = "sqlx may add errors: unknown ones stop us")]
 pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
     match error {
         sqlx::Error::Io(_)

@@ -70,7 +70,7 @@ async fn keep(
                 next = follower.next() => next,
             };
             match next {
-                Ok(followed) => batch.push(followed),
+                Ok(seen) => batch.push(seen),
                 Err(error) => {
                     failed = Some(error);
                     break;

@@ -7,6 +7,9 @@
 //! [`Tables`] is where exactly-once happens: one transaction holds the rows and the compare-and-set of every slice's
 //! position. `query-api` uses [`Database`], the readers and [`Progress`].
 
+// A new event makes every slice decide.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod agents;
 pub mod approvals;
 pub mod change_detail;
@@ -33,7 +36,7 @@ pub use page::{Listed, PageRequest};
 pub use parked::{ParkedCommit, parked_commits};
 pub use progress::{NotReached, Progress, ProgressListener};
 pub use projection::{ProjectError, Projection};
-pub use tables::{Tables, Writer, WriteError, Written};
+pub use tables::{Tables, WriteError, Writer, Written};
 
 /// Every slice there is: one line per projection.
 pub fn every_slice(database: &Database) -> Tables {

@@ -3,12 +3,12 @@
 use anyhow::Context as _;
 use chassis::Process;
 use clap::Parser;
+use countersign_projections::config::Config;
+use countersign_projections::{Database, every_slice, follow};
 use event_log::Reader;
 use nats::Connection;
 use nats::subjects::service_inbox;
 use spiffe::SpiffeId;
-use countersign_projections::config::Config;
-use countersign_projections::{Database, every_slice, follow};
 use std::path::PathBuf;
 
 /// Keeps Countersign's read models.

@@ -8,7 +8,7 @@
 //! 3. [`condemn`]: [`judge`] is the only place that says whether a stored message is a good commit. The appender,
 //!    every follower and the verifier call it; [`chain`] holds the last good commit of every aggregate for it.
 //! 4. [`receipt`]: what a caller keeps, and the positions that readers store. [`blob`]: large values by digest.
-//! 5. [`line`] and [`bundle`]: how a log leaves the system, byte by byte, as evidence.
+//! 5. [`mod@line`] and [`bundle`]: how a log leaves the system, byte by byte, as evidence.
 //! 6. [`policy`] and [`verify`]: what a verifier trusts (never anything out of the bundle), and the verdict:
 //!    intact, tampered (exit code 7) or incomplete (exit code 8).
 //!

@@ -20,6 +20,8 @@ use tokio::sync::watch;
 
 /// How much of a child's log an error shows.
 const TAIL_BYTES: u64 = 2_000;
+/// How long a dropped child may take to be gone; its files are removed after that.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a child did not do what it was to do.
 #[derive(Debug, thiserror::Error)]
@@ -335,9 +337,20 @@ impl Child {
     }
 }
 
+impl Child {
+    /// As [`Child::stop_with`], for a `drop`: blocks the thread until the process is gone.
+    pub(crate) fn end(&self, signal: Signal, grace: Duration) {
+        let deadline = std::time::Instant::now() + grace;
+        self.signal(signal);
+        while self.exit_status().is_none() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
+        self.end(Signal::SIGKILL, KILLED_WITHIN);
     }
 }
 

@@ -20,6 +20,7 @@ pub const SUPERUSER: &str = "countersign";
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(20);
+const DROPPED_WITHIN: Duration = Duration::from_secs(5);
 const PORT_ATTEMPTS: u32 = 5;
 
 /// Why `PostgreSQL` does not run as it should.
@@ -164,6 +165,13 @@ impl Postgres {
     /// Stops it in order: sessions are ended, everything is on disk.
     pub async fn stop(&self) -> ExitStatus {
         self.child.stop_with(Signal::SIGINT, GRACE).await
+    }
+}
+
+impl Drop for Postgres {
+    /// An immediate shutdown, not SIGKILL, which would leave its shared memory in the kernel.
+    fn drop(&mut self) {
+        self.child.end(Signal::SIGQUIT, DROPPED_WITHIN);
     }
 }
 

@@ -8,10 +8,11 @@ use countersign_devkit::identities;
 use futures::StreamExt as _;
 use nats::queues::Report;
 use nats::{
-    AgentQueue, JobQueue, PositionError, Positions, ProvisionError, PublishFailure, ResultQueue,
-    batch, streams, subjects,
+    AgentQueue, Connection, JobQueue, PositionError, Positions, ProvisionError, PublishFailure,
+    ResultQueue, batch, streams, subjects,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use stand::{CHANGE, JOB, PATIENCE, TENANT, append, holds};
 
 const OTHER: &str = "chg_01hzy8q3v5e6m7n8p9qrstvwxz";
@@ -49,17 +50,39 @@ async fn an_ordered_consumer_follows_the_mirror_with_the_permissions_of_a_follow
     append(&api, &subject, "1").await?;
     for service in [identities::PROJECTIONS, identities::QUERY_API, identities::WORKFLOWS] {
         let follower = stack.connect_service(service).await?;
-        let stream = follower.jetstream().get_stream("CS_LOG_main").await?;
-        let consumer = stream.create_consumer(nats_ordered()).await?;
-        let mut messages = consumer.messages().await?;
-        let first = tokio::time::timeout(PATIENCE, messages.next()).await?.context("ended")??;
-        assert_eq!(first.subject.as_str(), subject, "{service}");
+        let create = json!({"stream_name": "CS_LOG_main", "config": {
+            "ack_policy": "none", "deliver_policy": "all", "mem_storage": true, "num_replicas": 1,
+        }});
+        let made = call(&follower, "CONSUMER.CREATE.CS_LOG_main", &create).await?;
+        let made: serde_json::Value = serde_json::from_slice(&made)?;
+        let name = made["name"].as_str().context("no consumer")?;
+        // A pulled message comes under its stored subject, so that it needs a subscription.
+        let inbox = follower.client().new_inbox();
+        let mut pulled = follower.client().subscribe(inbox.clone()).await?;
+        let next = format!("$JS.API.CONSUMER.MSG.NEXT.CS_LOG_main.{name}");
+        follower.client().publish_with_reply(next, inbox, Bytes::from("1")).await?;
+        let first = tokio::time::timeout(PATIENCE, pulled.next()).await?.context("ended")?;
+        assert_eq!(
+            (first.subject.as_str(), first.payload.as_ref()),
+            (subject.as_str(), b"1".as_slice())
+        );
+        call(&follower, &format!("CONSUMER.INFO.CS_LOG_main.{name}"), &json!({})).await?;
+        let gone = format!("CONSUMER.DELETE.CS_LOG_main.{name}");
+        let gone = call(&follower, &gone, &json!({})).await?;
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&gone)?["success"], true);
     }
     Ok(())
 }
 
-fn nats_ordered() -> async_nats::jetstream::consumer::pull::OrderedConfig {
-    async_nats::jetstream::consumer::pull::OrderedConfig::default()
+/// One call of the `JetStream` API.
+async fn call(
+    connection: &Connection,
+    name: &str,
+    body: &serde_json::Value,
+) -> anyhow::Result<Bytes> {
+    let body = Bytes::from(serde_json::to_vec(body)?);
+    let answer = connection.client().request(format!("$JS.API.{name}"), body).await?;
+    Ok(answer.payload)
 }
 
 #[tokio::test]
@@ -110,19 +133,17 @@ async fn the_last_of_each_subject_is_read_as_of_one_point_of_the_stream() -> any
 #[tokio::test]
 async fn the_leaders_last_message_comes_with_its_headers() -> anyhow::Result<()> {
     let stack = stand::stack().await?;
-    let api = stack.connect_service(identities::COMMAND_API).await?;
-    let subject = subjects::log("main", TENANT, "change", CHANGE)?;
-    assert!(batch::last_on_leader(&api, "CS_LOG_main", &subject).await?.is_none());
-    let mut headers = async_nats::HeaderMap::new();
-    headers.insert("Cs-Hash", "blake3:00");
-    let body = Bytes::from("body");
-    api.jetstream().publish_with_headers(subject.clone(), headers, body).await?.await?;
-    let last = batch::last_on_leader(&api, "CS_LOG_main", &subject).await?.context("nothing")?;
+    let workflows = stack.connect_service(identities::WORKFLOWS).await?;
+    let reader = stack.connect_service(identities::SCENARIO).await?;
+    let subject = subjects::job(TENANT, AGENT, JOB)?;
+    assert!(batch::last_on_leader(&reader, "CS_JOBS", &subject).await?.is_none());
+    JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, Bytes::from("body")).await?;
+    let last = batch::last_on_leader(&reader, "CS_JOBS", &subject).await?.context("nothing")?;
     assert_eq!((last.sequence, last.subject.as_str()), (1, subject.as_str()));
-    assert_eq!(last.header("Cs-Hash"), Some("blake3:00"));
+    assert_eq!(last.header("Nats-Msg-Id"), Some(format!("{JOB}:1").as_str()));
     assert_eq!(last.payload, "body");
-    let direct = batch::messages_from(&api, "CS_LOG_main", &subject, 1, 1).await?;
-    assert_eq!(direct.messages[0].header("Cs-Hash"), Some("blake3:00"));
+    let direct = batch::messages_from(&reader, "CS_JOBS", &subject, 1, 1).await?;
+    assert_eq!(direct.messages[0].header("Nats-Msg-Id"), last.header("Nats-Msg-Id"));
     assert_eq!(direct.messages[0].time, last.time);
     Ok(())
 }

@@ -92,7 +92,12 @@ impl Tasks {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_mins(1);
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// A stop that never comes fails the test instead of hanging it.
+    async fn stopped(tasks: &Tasks) -> anyhow::Result<()> {
+        tokio::time::timeout(LONG, tasks.until_stopped(LONG)).await.context("nothing stopped")?
+    }
 
     #[tokio::test]
     async fn a_failing_task_stops_the_others_and_is_the_result() {
@@ -102,7 +107,7 @@ mod tests {
             Ok(())
         });
         tasks.run("follower", |_| async { Err(anyhow!("another history")) });
-        let error = tasks.until_stopped(LONG).await.unwrap_err();
+        let error = stopped(&tasks).await.unwrap_err();
         assert_eq!(format!("{error:#}"), "task follower failed: another history");
     }
 
@@ -113,7 +118,7 @@ mod tests {
             assert!(stopping.is_cancelled(), "on purpose");
             Ok(())
         });
-        let error = tasks.until_stopped(LONG).await.unwrap_err();
+        let error = stopped(&tasks).await.unwrap_err();
         assert_eq!(format!("{error:#}"), "task careless failed: it panicked");
     }
 
@@ -126,7 +131,7 @@ mod tests {
         });
         tasks.run("short", |_| async { Ok(()) });
         tasks.stopping().cancel();
-        tasks.until_stopped(LONG).await.unwrap();
+        stopped(&tasks).await.unwrap();
     }
 
     #[tokio::test]

@@ -91,8 +91,8 @@ pub enum ReadError {
         /// The server's words.
         description: String,
     },
-    /// The answer stopped in its middle, or never came.
-    #[error("the answer from stream {stream} stopped after {received} messages")]
+    /// The answer lacks a message, stopped in its middle, or never came.
+    #[error("the answer from stream {stream} is incomplete after {received} messages")]
     Incomplete {
         /// The stream.
         stream: String,
@@ -188,13 +188,22 @@ async fn read(
         .await
         .map_err(|error| failed(error.into()))?;
     let mut batch = Batch::default();
+    let mut last = 0;
+    let incomplete = |received| ReadError::Incomplete { stream: stream.to_owned(), received };
     loop {
         let Ok(Some(answer)) = tokio::time::timeout(SILENCE, answers.next()).await else {
-            let received = batch.messages.len();
-            return Err(ReadError::Incomplete { stream: stream.to_owned(), received });
+            return Err(incomplete(batch.messages.len()));
         };
+        // Every message, and the end, names the one before it: a lost one is seen.
+        if number(&answer, "Nats-Last-Sequence").is_some_and(|before| before != last) {
+            return Err(incomplete(batch.messages.len()));
+        }
         match answer.status.map(|status| status.as_u16()) {
-            None => batch.messages.push(stored(stream, answer)?),
+            None => {
+                let message = stored(stream, answer)?;
+                last = message.sequence;
+                batch.messages.push(message);
+            }
             Some(204) => {
                 batch.pending = number(&answer, "Nats-Num-Pending").unwrap_or(0);
                 batch.up_to_sequence = number(&answer, "Nats-UpTo-Sequence");

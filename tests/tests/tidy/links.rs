@@ -75,8 +75,10 @@ fn leads(repository: &Repository, from: &str, target: &str) -> bool {
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            ".." if parts.pop().is_none() => return false,
-            ".." => {}
+            ".." => match parts.pop() {
+                Some(_) => {}
+                None => return false,
+            },
             name => parts.push(name),
         }
     }
@@ -84,13 +86,13 @@ fn leads(repository: &Repository, from: &str, target: &str) -> bool {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
-    assert_eq!(Repository::here().unwrap().broken(links_lead_somewhere), "");
+fn every_link_leads_somewhere() -> anyhow::Result<()> {
+    Repository::here()?.keeps(links_lead_somewhere)
 }
 
 #[test]
-fn every_named_path_exists() {
-    assert_eq!(Repository::here().unwrap().broken(named_paths_exist), "");
+fn every_named_path_exists() -> anyhow::Result<()> {
+    Repository::here()?.keeps(named_paths_exist)
 }
 
 #[test]

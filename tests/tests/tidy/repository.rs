@@ -1,6 +1,6 @@
 //! The repository's files, or a few made up for an example.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -41,8 +41,7 @@ impl Repository {
             for entry in entries.with_context(|| format!("cannot list {}", folder.display()))? {
                 let name = entry?.file_name().to_string_lossy().into_owned();
                 let path = folder.join(&name);
-                let is_hidden = name.starts_with('.') && name != ".ci" && name != ".cargo";
-                if is_hidden || name == "target" || name == "node_modules" {
+                if is_left_out(&path, &name) {
                     continue;
                 }
                 let file = root.join(&path);
@@ -82,10 +81,22 @@ impl Repository {
         self.texts.get(path).map(String::as_str).unwrap_or_default()
     }
 
+    /// Fails with every violation of a rule.
+    pub fn keeps(&self, rule: Rule) -> Result<()> {
+        let broken = self.broken(rule);
+        if broken.is_empty() { Ok(()) } else { bail!("\n{broken}") }
+    }
+
     /// The violations of a rule, one per line.
     pub fn broken(&self, rule: Rule) -> String {
         rule(self).join("\n")
     }
+}
+
+/// What git does not hold: `target` only at the root, since a module may be called so.
+fn is_left_out(path: &Path, name: &str) -> bool {
+    let is_hidden = name.starts_with('.') && name != ".ci" && name != ".cargo";
+    is_hidden || path == Path::new("target") || name == "node_modules"
 }
 
 /// Whether a Rust file holds only tests.
@@ -98,6 +109,14 @@ fn folders_are_there_as_files_are() {
     let example = Repository::of(&[("docs/how-to/a.md", ""), ("docs2/b.md", "")]);
     assert!(["docs", "docs/how-to", "docs/how-to/a.md", ""].iter().all(|path| example.has(path)));
     assert!(["doc", "docs/how", "a.md"].iter().all(|path| !example.has(path)));
+}
+
+#[test]
+fn what_was_built_is_left_out_and_a_module_of_that_name_is_not() {
+    assert!(is_left_out(Path::new("target"), "target"));
+    assert!(is_left_out(Path::new(".git"), ".git"));
+    assert!(!is_left_out(Path::new("agent/src/target"), "target"));
+    assert!(!is_left_out(Path::new(".ci"), ".ci"));
 }
 
 #[test]

@@ -149,5 +149,8 @@ fn comments_and_the_insides_of_literals_are_not_code() {
 
 #[test]
 fn tokens_keep_paths_together() {
-    assert_eq!(tokens("use crate::{a, b_1};"), ["use", "crate", "::", "{", "a", ",", "b_1", "}", ";"]);
+    assert_eq!(
+        tokens("use crate::{a, b_1};"),
+        ["use", "crate", "::", "{", "a", ",", "b_1", "}", ";"]
+    );
 }

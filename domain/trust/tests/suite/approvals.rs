@@ -198,3 +198,14 @@ fn a_key_that_the_current_root_no_longer_lists_does_not_count() {
     let told = verdict(|s| s.root.roles.people[2].keys = vec![trust_key("cyd the second")]);
     assert_eq!(told.unwrap(), "8 quorum_not_met");
 }
+
+#[test]
+fn a_signature_that_says_it_is_a_passkeys_is_not_counted_as_another_kind() {
+    let mut delivery = scene(|s| s.approvals = vec!["bea"]).unwrap().seal().unwrap();
+    let envelope = delivery.message.change.take().unwrap();
+    let mut signature = envelope.clone().sign_ed25519(&key("cyd")).signatures()[1].clone();
+    signature.webauthn =
+        Some(trust::dsse::Webauthn { authenticator_data: vec![], client_data_json: vec![] });
+    delivery.message.change = Some(envelope.with_signature(signature));
+    assert_eq!(crate::scene::told(delivery.judge()), "8 quorum_not_met");
+}

@@ -379,6 +379,31 @@ fn an_id_of_another_kind_is_refused_in_a_statement() {
     assert!(Job::parse(wrong.as_bytes()).is_err());
 }
 
+#[test]
+fn a_job_carries_what_its_mode_speaks_of_and_only_that() {
+    let job = Scene::new().unwrap().job;
+    let member = |spoil: fn(&mut Job), introspect: bool| {
+        let mut scene = Scene::new().unwrap();
+        if introspect {
+            scene.introspect();
+        }
+        spoil(&mut scene.job);
+        match scene.job.to_payload() {
+            Err(StatementError::Invalid(Invalid::DoesNotGoWith { member, .. })) => member,
+            _ => "accepted",
+        }
+    };
+    assert!(job.to_payload().is_ok());
+    assert_eq!(member(|j| j.change_sha256 = None, false), "change_sha256");
+    assert_eq!(member(|j| j.steps = vec![], false), "steps");
+    assert_eq!(member(|j| j.fence = 0, false), "fence");
+    assert_eq!(member(|j| j.log = None, false), "log");
+    assert_eq!(member(|_| (), true), "accepted");
+    assert_eq!(member(|j| j.change_sha256 = ZEROS.parse().ok(), true), "change_sha256");
+    assert_eq!(member(|j| j.steps = vec![1], true), "steps");
+    assert_eq!(member(|j| j.fence = 1, true), "fence");
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_answered_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -1,0 +1,368 @@
+//! What the agent must not forget, in its own folder: the latest time seen, the root accepted, the highest fences, the
+//! migration under way, and cancels whose job has not come back.
+//!
+//! One JSON file, replaced whole and synced before a call returns. Losing the folder loses no protection that the
+//! target's journal gives; it loses the means to notice a target or clock that was set back.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use trust::dsse::Envelope;
+use trust::encoding::{Timestamp, as_base64};
+use trust::names::{DataSourceId, JobId};
+use trust::spiffe::SpiffeId;
+use trust::statement::RootRef;
+
+use crate::journal::JournalRow;
+
+const FORMAT: &str = "countersign-agent-state/1";
+/// Attempts remembered as begun; older ones have long expired.
+const REMEMBERED_ATTEMPTS: usize = 1_024;
+/// Cancels kept for jobs that have not come yet; the oldest go first.
+const KEPT_CANCELS: usize = 256;
+
+/// Why the state cannot be kept or read, or forbids to start.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file system refused.
+    #[error("cannot {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another agent uses the folder.
+    #[error("another agent uses {}", .0.display())]
+    InUse(PathBuf),
+    /// The file is damaged. Deleting it is the site's decision: it forgets fences and the time floor.
+    #[error("the state in {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The state is another agent's, or of another format.
+    #[error("the state in {} belongs to {found}", path.display())]
+    OtherAgent {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+    },
+    /// An older root than one that was accepted before (`root_rollback`).
+    #[error("root {given} is pinned, root {accepted} was accepted before: never backwards")]
+    RootRollback {
+        /// The version that is pinned now.
+        given: u64,
+        /// The highest version accepted.
+        accepted: u64,
+    },
+    /// Same version, other digest (`root_mismatch`).
+    #[error("root {version} was accepted before with another digest")]
+    RootMismatch {
+        /// The version.
+        version: u64,
+    },
+}
+
+/// A migration whose SQL may have begun and whose end is not journaled yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begun {
+    /// Its journal row, should it have to be written as `started`.
+    pub row: JournalRow,
+    /// The transaction's id as text.
+    pub xid: String,
+    /// The `result.v1` payload that says `unknown`.
+    #[serde(with = "as_base64")]
+    pub unknown_result: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    format: String,
+    agent: SpiffeId,
+    time_floor: Option<Timestamp>,
+    root: Option<RootRef>,
+    fences: BTreeMap<DataSourceId, BTreeMap<u64, u64>>,
+    begun: BTreeMap<DataSourceId, Begun>,
+    attempts: Vec<String>,
+    cancels: Vec<KeptCancel>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptCancel {
+    job: JobId,
+    cancel: Envelope,
+}
+
+/// The agent's durable state. Calls that change it return after it is on disk (a few milliseconds, blocking).
+#[derive(Debug)]
+pub struct State {
+    file: PathBuf,
+    kept: Mutex<Kept>,
+    _in_use: File,
+}
+
+impl State {
+    /// Opens the folder, made with mode 0700 if it is missing, for this agent alone.
+    pub fn open(folder: &Path, agent: &SpiffeId) -> Result<Self, StateError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed("make the folder", folder))?;
+        let in_use = claim(folder)?;
+        let file = folder.join("state.json");
+        let kept = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|source| StateError::Unreadable { path: file.clone(), source })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::of(agent),
+            Err(error) => return Err(failed("read", &file)(error)),
+        };
+        if kept.format != FORMAT || kept.agent != *agent {
+            let found = format!("{} ({})", kept.agent, kept.format);
+            return Err(StateError::OtherAgent { path: file, found });
+        }
+        Ok(Self { file, kept: Mutex::new(kept), _in_use: in_use })
+    }
+
+    /// The latest time that was seen; 1970 before the first.
+    pub fn time_floor(&self) -> Timestamp {
+        let floor = self.kept().time_floor;
+        floor.unwrap_or_else(|| chrono::DateTime::UNIX_EPOCH.into())
+    }
+
+    /// Time has come this far. Steps below one second are not worth a write.
+    pub fn raise_time_floor(&self, now: Timestamp) -> Result<(), StateError> {
+        if now < self.time_floor().plus_seconds(1) {
+            return Ok(());
+        }
+        self.update(|kept| kept.time_floor = Some(now))
+    }
+
+    /// Takes the pinned root as current; never one older than before.
+    pub fn accept_root(&self, root: RootRef) -> Result<(), StateError> {
+        if let Some(accepted) = self.kept().root {
+            if root.version < accepted.version {
+                let (given, accepted) = (root.version, accepted.version);
+                return Err(StateError::RootRollback { given, accepted });
+            }
+            if root.version == accepted.version && root.sha256 != accepted.sha256 {
+                return Err(StateError::RootMismatch { version: root.version });
+            }
+        }
+        self.update(|kept| kept.root = Some(root))
+    }
+
+    /// The highest fence of a data source, by dispatcher epoch.
+    pub fn fences(&self, source: &DataSourceId) -> BTreeMap<u64, u64> {
+        self.kept().fences.get(source).cloned().unwrap_or_default()
+    }
+
+    /// The migration of a data source whose end is not journaled.
+    pub fn begun(&self, source: &DataSourceId) -> Option<Begun> {
+        self.kept().begun.get(source).cloned()
+    }
+
+    /// Whether the SQL of this attempt may ever have begun here.
+    pub fn has_begun(&self, job: &JobId, attempt: u64) -> bool {
+        self.kept().attempts.contains(&attempt_name(job, attempt))
+    }
+
+    /// Before the SQL of a migration runs.
+    pub fn begin(&self, source: &DataSourceId, begun: Begun) -> Result<(), StateError> {
+        let name = attempt_name(&begun.row.job, begun.row.attempt);
+        self.update(|kept| {
+            kept.begun.insert(source.clone(), begun);
+            if !kept.attempts.contains(&name) {
+                kept.attempts.push(name);
+            }
+            drop_oldest(&mut kept.attempts, REMEMBERED_ATTEMPTS);
+        })
+    }
+
+    /// It is known that nothing of it took place, and it is not journaled either.
+    pub fn forget(&self, source: &DataSourceId) -> Result<(), StateError> {
+        self.update(|kept| {
+            kept.begun.remove(source);
+        })
+    }
+
+    /// Its end is journaled in the target: only now may the fence rise here, or a lost write would look like a target
+    /// that was set back.
+    pub fn end(&self, source: &DataSourceId, epoch: u64, fence: u64) -> Result<(), StateError> {
+        self.update(|kept| {
+            kept.begun.remove(source);
+            let highest = kept.fences.entry(source.clone()).or_default().entry(epoch).or_default();
+            *highest = fence.max(*highest);
+        })
+    }
+
+    /// Keeps a cancel for a job that is not here (any more). It is verified when the job comes.
+    pub fn keep_cancel(&self, job: &JobId, cancel: &Envelope) -> Result<(), StateError> {
+        self.update(|kept| {
+            kept.cancels.push(KeptCancel { job: job.clone(), cancel: cancel.clone() });
+            kept.cancels.dedup();
+            drop_oldest(&mut kept.cancels, KEPT_CANCELS);
+        })
+    }
+
+    /// The cancels kept for a job.
+    pub fn cancels(&self, job: &JobId) -> Vec<Envelope> {
+        let kept = self.kept();
+        let of_job = kept.cancels.iter().filter(|cancel| cancel.job == *job);
+        of_job.map(|cancel| cancel.cancel.clone()).collect()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Kept)) -> Result<(), StateError> {
+        let mut kept = self.kept();
+        let mut next = kept.clone();
+        change(&mut next);
+        if next != *kept {
+            write(&self.file, &next)?;
+            *kept = next;
+        }
+        Ok(())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn of(agent: &SpiffeId) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            agent: agent.clone(),
+            time_floor: None,
+            root: None,
+            fences: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            attempts: Vec::new(),
+            cancels: Vec::new(),
+        }
+    }
+}
+
+fn attempt_name(job: &JobId, attempt: u64) -> String {
+    format!("{job}:{attempt}")
+}
+
+fn drop_oldest<T>(list: &mut Vec<T>, most: usize) {
+    list.drain(..list.len().saturating_sub(most));
+}
+
+fn failed<'p>(what: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StateError + use<'p> {
+    move |source| StateError::Io { what, path: path.to_owned(), source }
+}
+
+fn claim(folder: &Path) -> Result<File, StateError> {
+    let path = folder.join("in-use");
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.map_err(failed("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StateError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
+    }
+}
+
+/// Whole or not at all, and on disk.
+fn write(path: &Path, kept: &Kept) -> Result<(), StateError> {
+    let part = path.with_extension("part");
+    let written = || {
+        let bytes = serde_json::to_vec(kept)?;
+        let mut options = File::options();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    written().map_err(failed("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> Result<SpiffeId, trust::names::NameError> {
+        SpiffeId::of_agent("example.org", "acme", "edge-1")
+    }
+
+    fn source() -> Result<DataSourceId, trust::names::NameError> {
+        "dsc_01j5a3z9xv7q0c4n8k2m6t1r3w".parse()
+    }
+
+    fn root(version: u64, digest: char) -> Result<RootRef, trust::encoding::EncodingError> {
+        Ok(RootRef { version, sha256: digest.to_string().repeat(64).parse()? })
+    }
+
+    #[test]
+    fn what_was_kept_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (agent, source) = (agent().unwrap(), source().unwrap());
+        let time: Timestamp = "2026-11-20T07:00:00.000000Z".parse().unwrap();
+        {
+            let state = State::open(folder.path(), &agent).unwrap();
+            state.raise_time_floor(time).unwrap();
+            state.accept_root(root(3, 'a').unwrap()).unwrap();
+            state.end(&source, 1, 7).unwrap();
+            state.end(&source, 1, 5).unwrap();
+        }
+        let state = State::open(folder.path(), &agent).unwrap();
+        assert_eq!(state.time_floor(), time);
+        assert_eq!(state.fences(&source), BTreeMap::from([(1, 7)]));
+        let rollback = state.accept_root(root(2, 'b').unwrap());
+        assert!(matches!(rollback, Err(StateError::RootRollback { given: 2, accepted: 3 })));
+        let mismatch = state.accept_root(root(3, 'b').unwrap());
+        assert!(matches!(mismatch, Err(StateError::RootMismatch { version: 3 })));
+        state.accept_root(root(4, 'b').unwrap()).unwrap();
+    }
+
+    #[test]
+    fn the_time_floor_never_falls() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path(), &agent().unwrap()).unwrap();
+        let time: Timestamp = "2026-11-20T07:00:00.000000Z".parse().unwrap();
+        state.raise_time_floor(time).unwrap();
+        state.raise_time_floor(time.plus_seconds(-60)).unwrap();
+        assert_eq!(state.time_floor(), time);
+    }
+
+    #[test]
+    fn only_one_agent_uses_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = agent().unwrap();
+        let first = State::open(folder.path(), &agent).unwrap();
+        assert!(matches!(State::open(folder.path(), &agent), Err(StateError::InUse(_))));
+        first.accept_root(root(1, 'a').unwrap()).unwrap();
+        drop(first);
+        let other = SpiffeId::of_agent("example.org", "acme", "edge-2").unwrap();
+        let refused = State::open(folder.path(), &other);
+        assert!(matches!(refused, Err(StateError::OtherAgent { .. })));
+    }
+
+    #[test]
+    fn a_damaged_state_is_not_taken_for_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("state.json"), b"{\"format\":").unwrap();
+        let refused = State::open(folder.path(), &agent().unwrap());
+        assert!(matches!(refused, Err(StateError::Unreadable { .. })));
+    }
+}

@@ -1,0 +1,100 @@
+//! The way to command-api: every command is sent until it is answered.
+
+use crate::config::WorkflowsConfig;
+use crate::workflow::Because;
+use chassis::Process;
+use client::{Cause, Client, ClientError, Credential, ReceiptBody};
+use domain::ids::{PrincipalId, service_principal};
+use serde::Serialize;
+use std::time::Duration;
+
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// What command-api said.
+#[derive(Debug)]
+pub enum Told {
+    /// It is recorded.
+    Recorded,
+    /// It was refused, for good: that is an answer.
+    Refused {
+        /// The problem's code.
+        code: String,
+    },
+}
+
+/// Issues commands as the workflows service. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Door {
+    client: Client,
+    principal: PrincipalId,
+}
+
+impl Door {
+    /// To the configured command-api, by this process's SVID.
+    pub fn new(process: &Process<WorkflowsConfig>) -> anyhow::Result<Self> {
+        let config = &process.config;
+        let tls = Box::new(process.identity.client_config(&[&config.command_api_id])?);
+        let credential = Credential::Svid { tls, tenant: String::new() };
+        let client = Client::new(&config.command_api_url, credential)?;
+        let principal = service_principal(process.identity.spiffe_id().as_str());
+        Ok(Self { client, principal })
+    }
+
+    /// Who the commands are from.
+    pub fn principal(&self) -> PrincipalId {
+        self.principal
+    }
+
+    /// Issues a command because of an event, again and again until it is answered.
+    pub async fn tell<B: Serialize + Sync>(
+        &self,
+        because: &Because<'_>,
+        step: &str,
+        path: &str,
+        body: &B,
+    ) -> Told {
+        let cause = Cause {
+            event: because.event.id.clone(),
+            correlation_id: because.recorded.correlation_id.clone(),
+            traceparent: because.recorded.traceparent.clone(),
+        };
+        let client = self.client.for_tenant(because.tenant()).because(cause);
+        send(&client, path, &because.key(step), body).await
+    }
+
+    /// Issues a command that no event of the log led to.
+    pub async fn tell_for<B: Serialize + Sync>(
+        &self,
+        tenant: &str,
+        key: &str,
+        path: &str,
+        body: &B,
+    ) -> Told {
+        send(&self.client.for_tenant(tenant), path, key, body).await
+    }
+}
+
+async fn send<B: Serialize + Sync>(client: &Client, path: &str, key: &str, body: &B) -> Told {
+    let mut pause = PAUSE.0;
+    loop {
+        match client.command::<B, ReceiptBody>(path, key, body).await {
+            Ok(_) => return Told::Recorded,
+            Err(ClientError::Problem(problem)) if refused(&problem.code, problem.status) => {
+                tracing::warn!(path, code = problem.code, "command-api refused a command");
+                return Told::Refused { code: problem.code.clone() };
+            }
+            Err(error) => {
+                tracing::warn!(path, %error, "command-api has not answered yet: the same command again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+    }
+}
+
+/// A 4xx is an answer; in flight, a lost race, too many requests and everything else is not.
+fn refused(code: &str, status: u16) -> bool {
+    (400..500).contains(&status)
+        && ![408, 429].contains(&status)
+        && !["http.in_flight", "log.conflict"].contains(&code)
+}

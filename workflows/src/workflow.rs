@@ -1,0 +1,65 @@
+//! What a workflow is: an aggregate turned around, events in and commands out.
+
+use domain::ids::{CommandId, PrincipalId, command_id};
+use event_log::{Recorded, RecordedEvent};
+use std::future::Future;
+
+/// Why an event could not be handled. There is no fourth way, and no silent skip.
+#[derive(Debug)]
+pub enum Setback {
+    /// Try this event again a little later.
+    Later(anyhow::Error),
+    /// Nothing can be done about this event: an alarm, and on.
+    SetAside(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Setback {
+    fn from(error: E) -> Self {
+        Self::Later(error.into())
+    }
+}
+
+/// One business process.
+pub trait Workflow: Send + Sync + 'static {
+    /// Its durable name: position and idempotency keys hang on it.
+    const NAME: &'static str;
+
+    /// Issues the commands that an event asks for; returns once command-api has answered every one.
+    fn react(
+        &self,
+        because: &Because<'_>,
+    ) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// The event that a workflow reacts to.
+#[derive(Debug, Clone, Copy)]
+pub struct Because<'a> {
+    /// The workflow.
+    pub workflow: &'static str,
+    /// Its commit.
+    pub recorded: &'a Recorded,
+    /// The event.
+    pub event: &'a RecordedEvent,
+}
+
+impl Because<'_> {
+    /// Whose event it is.
+    pub fn tenant(&self) -> &str {
+        &self.recorded.tenant
+    }
+
+    /// Of which aggregate.
+    pub fn aggregate(&self) -> &str {
+        &self.recorded.aggregate_id
+    }
+
+    /// The `Idempotency-Key` of a command: `<workflow>/<evt id>/<step>`.
+    pub fn key(&self, step: &str) -> String {
+        format!("{}/{}/{step}", self.workflow, self.event.id)
+    }
+
+    /// The id that the command of this step will have: known before it is sent, the same after a restart.
+    pub fn command(&self, principal: PrincipalId, operation: &str, step: &str) -> CommandId {
+        command_id(self.tenant(), principal, operation, &self.key(step))
+    }
+}
