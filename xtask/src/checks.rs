@@ -23,7 +23,8 @@ pub fn run() -> Result<()> {
 fn programs() -> Vec<(&'static str, Command)> {
     let format = steps::cargo(["fmt", "--all", "--check"]);
     let tests = ["--test", "tidy", "--test", "dependency_picture"];
-    let tidy = steps::cargo([["test", "--quiet", "--workspace"].as_slice(), &tests].concat());
+    let quietly = ["test", "--quiet", "--workspace", "--no-fail-fast"];
+    let tidy = steps::cargo([quietly.as_slice(), &tests].concat());
     let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     let mut documentation = steps::cargo(["doc", "--quiet", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");

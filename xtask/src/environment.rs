@@ -1,5 +1,6 @@
 //! What xtask takes from its surroundings: variables, the user, the repository's folder.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Tells devkit and the scenario programs where the freshly built binaries are.
@@ -9,6 +10,17 @@ pub const BIN_DIR: &str = "COUNTERSIGN_BIN_DIR";
 #[expect(clippy::disallowed_methods, reason = "a development tool reads its environment here")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What `cargo run` sets for xtask itself; build scripts of others would see it as a change.
+pub fn of_this_package() -> Vec<OsString> {
+    let ours = |name: &OsString| {
+        let name = name.to_string_lossy();
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    std::env::vars_os().map(|(name, _)| name).filter(ours).collect()
 }
 
 /// The cargo that runs this tool.

@@ -36,6 +36,9 @@ pub fn run(name: &str, command: &mut Command) -> Result<()> {
 pub fn cargo<'a>(words: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(environment::cargo());
     command.args(words).current_dir(environment::root());
+    for name in environment::of_this_package() {
+        command.env_remove(name);
+    }
     command
 }
 

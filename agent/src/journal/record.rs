@@ -1,0 +1,161 @@
+//! Writing to the journal: a step's end and the answer to its attempt, always together.
+
+use super::{JournalRow, bigint};
+use crate::target::{Guard, TargetError, failed};
+use tokio_postgres::{Client, Error};
+use trust::encoding::{Sha256Digest, Timestamp};
+use trust::names::{Fingerprint, JobId};
+
+/// How often the journal is tried when its session is lost.
+const TRIES: u32 = 3;
+
+/// How far a step came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepState {
+    /// Begun, and its end is unknown or partial: the change counts as consumed.
+    Started,
+    /// Done.
+    Succeeded,
+    /// Failed, and nothing of it is left.
+    Failed,
+}
+
+impl StepState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone)]
+pub struct RowEnd<'a> {
+    /// How far it came.
+    pub state: StepState,
+    /// The transaction, if it had one.
+    pub xid: Option<&'a str>,
+    /// When it ended; `None` for a step that has no known end.
+    pub finished_at: Option<Timestamp>,
+    /// The database's error.
+    pub sqlstate: Option<&'a str>,
+    /// The schema before.
+    pub before: Option<&'a Fingerprint>,
+    /// The schema afterwards.
+    pub after: Option<&'a Fingerprint>,
+}
+
+/// The answer to an attempt, as it is kept: unsigned.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredAnswer<'a> {
+    /// The job.
+    pub job: &'a JobId,
+    /// Its attempt.
+    pub attempt: u64,
+    /// SHA-256 of its payload.
+    pub job_sha256: Sha256Digest,
+    /// The exact `result.v1` payload.
+    pub result: &'a [u8],
+    /// The schema's document.
+    pub document: Option<&'a [u8]>,
+}
+
+/// Writes into the transaction that is open on `client`. False: there was an entry already.
+pub async fn insert(
+    client: &Client,
+    row: Option<(&JournalRow, &RowEnd<'_>)>,
+    answer: StoredAnswer<'_>,
+) -> Result<bool, Error> {
+    let mut fresh = true;
+    if let Some((row, end)) = row {
+        fresh &= insert_row(client, row, end).await? == 1;
+    }
+    fresh &= insert_answer(client, answer).await? == 1;
+    Ok(fresh)
+}
+
+/// Writes in a transaction of its own on the guard's session; an entry that is there already stays.
+///
+/// A lost session is taken anew: writing twice changes nothing.
+pub async fn record(
+    guard: &mut Guard,
+    row: Option<(&JournalRow, &RowEnd<'_>)>,
+    answer: StoredAnswer<'_>,
+) -> Result<(), TargetError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let Err(error) = in_transaction(guard.client(), row, answer).await else { return Ok(()) };
+        if tries == TRIES || error.code().is_some() && !guard.client().is_closed() {
+            return Err(failed("write the journal")(error));
+        }
+        guard.renew().await?;
+    }
+}
+
+async fn in_transaction(
+    client: &Client,
+    row: Option<(&JournalRow, &RowEnd<'_>)>,
+    answer: StoredAnswer<'_>,
+) -> Result<(), Error> {
+    client.batch_execute("BEGIN").await?;
+    let written = match insert(client, row, answer).await {
+        Ok(_) => client.batch_execute("COMMIT").await,
+        Err(error) => Err(error),
+    };
+    if written.is_err() && !client.is_closed() {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    written
+}
+
+async fn insert_row(client: &Client, row: &JournalRow, end: &RowEnd<'_>) -> Result<u64, Error> {
+    let ordinal = i32::try_from(row.ordinal).unwrap_or(i32::MAX);
+    client
+        .execute(
+            "INSERT INTO countersign.journal (job, attempt, ordinal, job_sha256, change, change_sha256, revision, \
+                 step_sha256, fence, dispatcher_epoch, state, xid, sqlstate, fingerprint_before, \
+                 fingerprint_after, started_at, finished_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             ON CONFLICT DO NOTHING",
+            &[
+                &row.job.as_str(),
+                &bigint(row.attempt),
+                &ordinal,
+                &row.job_sha256.to_string(),
+                &row.change.as_str(),
+                &row.change_sha256.to_string(),
+                &bigint(row.revision),
+                &row.step_sha256.to_string(),
+                &bigint(row.fence),
+                &bigint(row.dispatcher_epoch),
+                &end.state.name(),
+                &end.xid,
+                &end.sqlstate,
+                &end.before.map(Fingerprint::as_str),
+                &end.after.map(Fingerprint::as_str),
+                &row.started_at.datetime(),
+                &end.finished_at.map(|time| time.datetime()),
+            ],
+        )
+        .await
+}
+
+async fn insert_answer(client: &Client, answer: StoredAnswer<'_>) -> Result<u64, Error> {
+    client
+        .execute(
+            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, document_sha256) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            &[
+                &answer.job.as_str(),
+                &bigint(answer.attempt),
+                &answer.job_sha256.to_string(),
+                &answer.result,
+                &answer.document,
+                &answer.document.map(|document| Sha256Digest::of(document).to_string()),
+            ],
+        )
+        .await
+}

@@ -1,0 +1,150 @@
+//! The database beside the agent: its credentials, its sessions, and the lock under which one agent works on it.
+
+mod guard;
+mod session;
+mod url;
+
+pub use guard::Guard;
+pub use session::Session;
+
+use crate::config::{DataSource, Limits, ReportRule};
+use crate::state::StateError;
+use std::path::PathBuf;
+use trust::names::DataSourceId;
+
+/// First half of our advisory lock keys: "CSGN".
+pub(crate) const LOCK_SPACE: i32 = 0x4353_474E;
+/// Held by the session of the agent that works on the database.
+pub(crate) const SESSION_LOCK: i32 = 1;
+/// Held by the transaction that runs a change; its end proves that the backend is through.
+pub(crate) const TRANSACTION_LOCK: i32 = 2;
+
+/// Why a target could not be worked on now. Nothing is known of the job then: it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The file with the URL cannot be read.
+    #[error("cannot read {}", path.display())]
+    UrlFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others may read the credentials.
+    #[error("{} has mode {mode:03o}: others can read the credentials, make it 0600", path.display())]
+    UrlFileOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not the URL of a `PostgreSQL` database. The reason is left out: it could quote the credentials.
+    #[error("{} does not hold the URL of a PostgreSQL database", .0.display())]
+    UrlMalformed(PathBuf),
+    /// TLS to targets is not built: the password would cross a network in the clear.
+    #[error("{} names a host that is not this machine, which needs TLS: not supported yet", .0.display())]
+    NotLocal(PathBuf),
+    /// No connection.
+    #[error("cannot connect to data source {name}")]
+    Connect {
+        /// The data source.
+        name: String,
+        /// Why.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// One of our own fixed statements failed.
+    #[error("cannot {what}")]
+    Query {
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// Another agent works on the database.
+    #[error("another session works on data source {0}")]
+    Locked(String),
+    /// A backend of ours does not end.
+    #[error("backend {0} of an earlier connection does not end")]
+    Leftover(i32),
+    /// The schema `countersign` exists and is not ours.
+    #[error("the schema countersign belongs to {0}, not to the agent's role")]
+    JournalOfOther(String),
+    /// The journal was written by a newer agent.
+    #[error("the journal has version {found}, this agent knows {known}")]
+    JournalNewer {
+        /// Its version.
+        found: i32,
+        /// The newest known here.
+        known: i32,
+    },
+    /// The journal is that of another data source: the URL leads to the wrong database.
+    #[error("the database's journal is that of {found}, the configuration says {configured}")]
+    OtherDataSource {
+        /// Whose journal it is.
+        found: String,
+        /// What the configuration says.
+        configured: DataSourceId,
+    },
+    /// A row of the journal or of the catalog has not the form that we wrote.
+    #[error("{0} in the target is not of our form")]
+    Form(&'static str),
+    /// The schema's document cannot be made.
+    #[error("the schema cannot be put into a document")]
+    Document(#[from] sql::pgfp1::DocumentError),
+    /// Our own state cannot be kept.
+    #[error("the agent's state cannot be kept")]
+    State(#[from] StateError),
+    /// A result that would not be valid: a fault of ours.
+    #[error("the result cannot be written")]
+    Result(#[from] trust::statement::StatementError),
+}
+
+impl TargetError {
+    /// Whether it says that this is not the database that the site meant, which trying again does not mend.
+    pub fn is_wrong_database(&self) -> bool {
+        matches!(self, Self::OtherDataSource { .. } | Self::JournalOfOther(_))
+    }
+}
+
+/// Names what was tried with one of our own statements.
+pub(crate) fn failed(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> TargetError {
+    move |source| TargetError::Query { what, source }
+}
+
+/// One configured database.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its id.
+    pub id: DataSourceId,
+    /// Its name.
+    pub name: String,
+    /// What of the database's errors leaves the site.
+    pub report: ReportRule,
+    /// Limits of a migration.
+    pub limits: Limits,
+    url_file: PathBuf,
+}
+
+impl Target {
+    /// From the configuration; nothing is opened.
+    pub fn new(source: &DataSource) -> Self {
+        Self {
+            id: source.id.clone(),
+            name: source.name.clone(),
+            report: source.report,
+            limits: source.limits(),
+            url_file: source.url_file.clone(),
+        }
+    }
+
+    /// A new session of its own, with the settings of the agent's role and nothing left over.
+    pub async fn connect(&self, application_name: &str) -> Result<Session, TargetError> {
+        let config = url::read(&self.url_file)?;
+        Session::connect(config, application_name)
+            .await
+            .map_err(|source| TargetError::Connect { name: self.name.clone(), source })
+    }
+}
