@@ -61,6 +61,17 @@ pub enum DatabaseError {
     },
 }
 
+impl DatabaseError {
+    /// The same again may go well.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Sql(error) if meaning(error) == Meaning::Transient)
+            || matches!(
+                self,
+                Self::Document(cqrs_es::persist::PersistenceError::ConnectionError(_))
+            )
+    }
+}
+
 /// The read side's database. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Database {

@@ -24,7 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Formatting, tidiness, dependencies, lints, documentation, schemas and `OpenAPI`.
+    /// Formatting, tidiness, dependencies, lints, documentation, schemas and API documents.
     Check,
     /// Every test, after building the binaries once; further words go to `cargo test`.
     Test {
@@ -50,7 +50,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Writes the `OpenAPI` documents of both APIs.
+    /// Writes the API documents of command-api and query-api.
     Openapi {
         /// Compare instead of writing.
         #[arg(long)]

@@ -11,7 +11,7 @@ mod view;
 
 pub use record::{RowEnd, StepState, StoredAnswer, insert, record};
 pub use schema::prepare;
-pub use seal::seal;
+pub(crate) use seal::SEAL;
 pub use view::{Wanted, stored, view};
 
 use serde::{Deserialize, Serialize};

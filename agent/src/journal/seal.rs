@@ -1,11 +1,9 @@
 //! A digest of the whole journal, taken before and after job SQL in its own transaction: SQL that is built as text at
 //! run time can name the journal where no parser sees it.
 
-use tokio_postgres::{Client, Error};
-
-/// Rows, and the tables' own identity: owner, privileges, storage, triggers, rules and row security. No times: how
-/// they print is a setting of the session.
-const SEAL: &str = "
+/// Gives 64 hex digits, or no row if the schema is gone. Rows, and the tables' own identity: owner, privileges,
+/// storage, triggers, rules and row security. No times: how they print is a setting of the session.
+pub(crate) const SEAL: &str = "
 SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.concat_ws(E'\\n',
     (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', job, attempt, ordinal, job_sha256, change, change_sha256,
             revision, step_sha256, fence, dispatcher_epoch, state, xid), E'\\n' ORDER BY job, attempt, ordinal)
@@ -20,9 +18,3 @@ SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.conc
        FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid),
     n.oid, n.nspowner, n.nspacl), 'UTF8')), 'hex')
 FROM pg_catalog.pg_namespace n WHERE n.nspname = 'countersign'";
-
-/// 64 hex digits, or `None` if the schema is gone.
-pub async fn seal(client: &Client) -> Result<Option<String>, Error> {
-    let row = client.query_opt(SEAL, &[]).await?;
-    row.map(|row| row.try_get(0)).transpose()
-}

@@ -6,6 +6,7 @@ mod url;
 
 pub use guard::Guard;
 pub use session::Session;
+pub(crate) use session::is_lost;
 
 use crate::config::{DataSource, Limits, ReportRule};
 use crate::state::StateError;
@@ -94,6 +95,9 @@ pub enum TargetError {
     /// The schema's document cannot be made.
     #[error("the schema cannot be put into a document")]
     Document(#[from] sql::pgfp1::DocumentError),
+    /// The session was lost before anything ran.
+    #[error("the session was lost before anything ran")]
+    Lost,
     /// Our own state cannot be kept.
     #[error("the agent's state cannot be kept")]
     State(#[from] StateError),

@@ -186,3 +186,11 @@ async fn successful(url: &str, response: Response) -> Result<Response, ClientErr
     let problem: ProblemBody = json(url, response).await?;
     Err(ClientError::Problem(Box::new(problem)))
 }
+
+/// Whether a process says on its operations port (`http://host:port`) that it is ready.
+pub async fn is_ready(operations: &str) -> bool {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build();
+    let Ok(client) = client else { return false };
+    let answer = client.get(format!("{operations}/readyz")).send().await;
+    answer.is_ok_and(|answer| answer.status().is_success())
+}

@@ -9,5 +9,5 @@ mod error;
 pub mod reads;
 
 pub use bodies::{ReceiptBody, receipt_body};
-pub use connection::{Cause, Client, Credential, Replayed};
+pub use connection::{Cause, Client, Credential, Replayed, is_ready};
 pub use error::{ClientError, FieldError, ProblemBody};

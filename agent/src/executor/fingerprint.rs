@@ -1,0 +1,91 @@
+//! Reads the live schema inside the transaction that is open, and leaves none of its settings behind.
+
+use crate::journal::SEAL;
+use crate::target::{TargetError, failed};
+use futures::TryStreamExt as _;
+use sql::pgfp1::{self, QUERIES, Row, SETTINGS};
+use std::pin::pin;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use trust::names::Fingerprint;
+
+/// Name of the savepoint that takes the settings of the reading back.
+const SAVEPOINT: &str = "countersign_reading";
+/// Statements before the first query: the savepoint and the settings.
+const BEFORE_QUERIES: usize = 2;
+
+/// What to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// The schema.
+    Schema,
+    /// The schema, and the digest of our own journal.
+    SchemaAndJournal,
+}
+
+/// The schema at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// `pgfp1:...`.
+    pub fingerprint: Fingerprint,
+    /// The document that it is the hash of.
+    pub document: Vec<u8>,
+    /// The journal's digest, if it was asked for and the schema is there.
+    pub seal: Option<String>,
+}
+
+/// Reads in one round trip; the transaction goes on as before.
+pub async fn read(client: &Client, reads: Reads) -> Result<Reading, TargetError> {
+    let (sections, seal) = sections(client, reads).await?;
+    let document = pgfp1::document(&sections)?;
+    let fingerprint =
+        pgfp1::fingerprint(&document).parse().map_err(|_| TargetError::Form("a fingerprint"))?;
+    Ok(Reading { fingerprint, document, seal })
+}
+
+type Sections = Vec<(&'static str, Vec<Row>)>;
+
+async fn sections(
+    client: &Client,
+    reads: Reads,
+) -> Result<(Sections, Option<String>), TargetError> {
+    let what = "read the schema";
+    let mut seal = None;
+    let mut sections: Sections =
+        QUERIES.iter().map(|query| (query.section, Vec::new())).collect();
+    let mut statement = 0;
+    let mut messages =
+        pin!(client.simple_query_raw(&script(reads)).await.map_err(failed(what))?);
+    while let Some(message) = messages.try_next().await.map_err(failed(what))? {
+        match message {
+            SimpleQueryMessage::CommandComplete(_) => statement += 1,
+            SimpleQueryMessage::Row(row) => {
+                let query = usize::checked_sub(statement, BEFORE_QUERIES);
+                match query.and_then(|query| sections.get_mut(query)) {
+                    Some((_, rows)) => rows.push(texts(&row)),
+                    None if query.is_some() => seal = texts(&row).into_iter().next().flatten(),
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((sections, seal))
+}
+
+fn script(reads: Reads) -> String {
+    let journal = match reads {
+        Reads::Schema => None,
+        Reads::SchemaAndJournal => Some(SEAL),
+    };
+    let head = format!("SAVEPOINT {SAVEPOINT}");
+    let tail = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}");
+    let queries = QUERIES.iter().map(|query| query.sql).chain(journal);
+    let all: Vec<&str> =
+        [head.as_str(), SETTINGS].into_iter().chain(queries).chain([tail.as_str()]).collect();
+    // On a line of its own: a query may end in a comment.
+    all.join("\n;\n")
+}
+
+fn texts(row: &SimpleQueryRow) -> Row {
+    (0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect()
+}

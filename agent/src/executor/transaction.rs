@@ -1,0 +1,238 @@
+//! One try: the whole migration in one transaction, with base check, exact bytes, journal row and stored result.
+//!
+//! The file runs inside a savepoint whose name its author cannot know. Only while that savepoint can be released or
+//! rolled back to, and the transaction's id is still the one that was begun, is it certain that the file did not end
+//! our transaction; whatever fails before that certainty is `Partial`.
+
+use super::Order;
+use super::fingerprint::{self, Reading, Reads};
+use crate::answer::{Answer, End};
+use crate::journal::{self, RowEnd, StepState, StoredAnswer};
+use crate::state::Begun;
+use crate::target::{LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_postgres::Error;
+use trust::accept::Refusal;
+use trust::names::Fingerprint;
+use trust::statement::{Outcome, StepOutcome};
+
+/// The server ends our session if we are silent this long inside the transaction.
+const IDLE_LIMIT_MS: u32 = 60_000;
+
+/// How a try ended without being committed.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Rolled back: a line does not hold, or the file touched the journal.
+    Refused(Refusal),
+    /// The database refused, and the transaction is rolled back.
+    Failed(DatabaseError),
+    /// The dispatcher took the job back; rolled back.
+    Cancelled,
+    /// The file ended our transaction: something of it may stay.
+    Partial(Option<DatabaseError>),
+    /// The session is over. Its end is not known if the file had begun.
+    Lost(Option<DatabaseError>),
+    /// Nothing of the file ran; the target cannot be worked on now.
+    Target(TargetError),
+}
+
+/// What the database said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DatabaseError {
+    pub sqlstate: String,
+    pub message: String,
+}
+
+/// What is known of a try so far.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    pub xid: Option<String>,
+    pub before: Option<Fingerprint>,
+    pub began: Option<Instant>,
+    pub took: Duration,
+}
+
+impl Trace {
+    /// Milliseconds that the file ran, up to now if it has not ended.
+    pub fn duration_ms(&self) -> u64 {
+        let running = self.began.map(|began| began.elapsed());
+        let took = if self.took.is_zero() { running.unwrap_or_default() } else { self.took };
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Runs and commits. The answer is stored in the target once this returns.
+pub(super) async fn run(
+    order: &Order<'_>,
+    session: &Session,
+    trace: &mut Trace,
+) -> Result<Answer, Stop> {
+    let stopped = match prepare(order, session, trace).await {
+        Ok(base) => match apply(order, session, trace).await {
+            Ok(rows) => finish(order, session, trace, (base, rows)).await,
+            Err(stop) => Err(stop),
+        },
+        Err(stop) => Err(stop),
+    };
+    if stopped.is_err() && !session.client().is_closed() {
+        // Where there is no transaction left it is a warning; the outcome does not depend on it.
+        session.client().batch_execute("ROLLBACK").await.ok();
+    }
+    stopped
+}
+
+/// Begins the transaction, checks the base, and notes durably that the file is about to run.
+async fn prepare(
+    order: &Order<'_>,
+    session: &Session,
+    trace: &mut Trace,
+) -> Result<Reading, Stop> {
+    let own = |error| own_failure(session, error);
+    let limits = order.guard_target.limits;
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; \
+         SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {IDLE_LIMIT_MS}; \
+         SET LOCAL standard_conforming_strings = on",
+        limits.lock_timeout.as_millis(),
+        limits.statement_timeout.as_millis(),
+    );
+    let client = session.client();
+    client.batch_execute(&begin).await.map_err(own)?;
+    let ask = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2), pg_catalog.pg_current_xact_id()::text";
+    let row = client.query_one(ask, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
+    let (free, xid): (bool, String) = (row.try_get(0).map_err(own)?, row.try_get(1).map_err(own)?);
+    if !free {
+        return Err(Stop::Target(TargetError::Locked(order.guard_target.name.clone())));
+    }
+    let base = fingerprint::read(client, Reads::SchemaAndJournal).await.map_err(target_failure)?;
+    trace.before = Some(base.fingerprint.clone());
+    order.accepted.check_base(&base.fingerprint).map_err(Stop::Refused)?;
+    if order.cancelled.is_cancelled() {
+        return Err(Stop::Cancelled);
+    }
+    let unknown = order.result(Outcome::Unknown, trace, StepOutcome::Unknown, None);
+    let begun = Begun {
+        row: order.row.clone(),
+        xid: xid.clone(),
+        unknown_result: Answer::of(&unknown, None).map_err(|error| Stop::Target(error.into()))?.payload,
+    };
+    let noted = order.state.begin(&order.guard_target.id, begun);
+    noted.map_err(|error| Stop::Target(error.into()))?;
+    client.batch_execute(&format!("SAVEPOINT {}", order.savepoint)).await.map_err(own)?;
+    trace.xid = Some(xid);
+    Ok(base)
+}
+
+/// Runs the exact bytes and proves that the transaction is still ours.
+async fn apply(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<u64, Stop> {
+    let began = Instant::now();
+    trace.began = Some(began);
+    let ran = session.run(order.file, order.cancelled).await;
+    trace.took = began.elapsed();
+    let (rows, verb) = match &ran {
+        Ok(rows) => (*rows, "RELEASE SAVEPOINT"),
+        Err(error) if is_lost(session, error) => return Err(Stop::Lost(database_error(error))),
+        Err(_) => (0, "ROLLBACK TO SAVEPOINT"),
+    };
+    let same = still_ours(session, &format!("{verb} {}", order.savepoint), trace).await?;
+    match (ran, same) {
+        (Ok(_), true) if order.cancelled.is_cancelled() => Err(Stop::Cancelled),
+        (Ok(_), true) => Ok(rows),
+        (Ok(_), false) => Err(Stop::Partial(None)),
+        (Err(error), false) => Err(Stop::Partial(database_error(&error))),
+        (Err(_), true) if order.cancelled.is_cancelled() => Err(Stop::Cancelled),
+        (Err(error), true) => Err(database_error(&error).map_or(Stop::Lost(None), Stop::Failed)),
+    }
+}
+
+async fn still_ours(session: &Session, savepoint: &str, trace: &Trace) -> Result<bool, Stop> {
+    let lost = |error: Error| is_lost(session, &error).then(|| Stop::Lost(database_error(&error)));
+    let client = session.client();
+    if let Err(error) = client.batch_execute(savepoint).await {
+        return lost(error).map_or(Ok(false), Err);
+    }
+    // The same session may run with a search path of the file's making.
+    match client.query_one("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text", &[]).await {
+        Ok(row) => Ok(row.try_get::<_, String>(0).ok() == trace.xid),
+        Err(error) => lost(error).map_or(Ok(false), Err),
+    }
+}
+
+/// Journal, stored result and COMMIT.
+async fn finish(
+    order: &Order<'_>,
+    session: &Session,
+    trace: &Trace,
+    (base, rows): (Reading, u64),
+) -> Result<Answer, Stop> {
+    let own = |error| own_failure(session, error);
+    let client = session.client();
+    // The file may have changed role and path for the session.
+    let ours = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = pg_catalog";
+    client.batch_execute(ours).await.map_err(own)?;
+    let after = fingerprint::read(client, Reads::SchemaAndJournal).await.map_err(target_failure)?;
+    if after.seal != base.seal {
+        let sentence = "the file touched the agent's journal; it was rolled back";
+        return Err(Stop::Refused(Refusal::not_supported(9, sentence)));
+    }
+    let mut result = order.result(Outcome::Succeeded, trace, StepOutcome::Succeeded, None);
+    result.fingerprint_after = Some(after.fingerprint.clone());
+    result.steps.iter_mut().for_each(|step| step.rows = Some(rows));
+    let finished_at = result.finished_at;
+    let answer = Answer::of(&result, Some(after.document));
+    let answer = answer.map_err(|error| Stop::Target(error.into()))?;
+    let end = RowEnd {
+        state: StepState::Succeeded,
+        xid: trace.xid.as_deref(),
+        finished_at: Some(finished_at),
+        sqlstate: None,
+        before: trace.before.as_ref(),
+        after: Some(&after.fingerprint),
+    };
+    let stored = StoredAnswer {
+        job: &answer.job,
+        attempt: answer.attempt,
+        job_sha256: order.row.job_sha256,
+        result: &answer.payload,
+        document: answer.document.as_deref(),
+    };
+    let fresh = journal::insert(client, Some((&order.row, &end)), stored).await.map_err(own)?;
+    if !fresh {
+        // Read under the lock, it was not there: somebody else writes to our journal.
+        return Err(Stop::Refused(Refusal::not_supported(10, "the journal has the attempt already")));
+    }
+    if order.cancelled.is_cancelled() {
+        return Err(Stop::Cancelled);
+    }
+    client.batch_execute("COMMIT").await.map_err(own)?;
+    Ok(answer)
+}
+
+/// A statement of ours failed inside the transaction, which cannot be committed any more.
+fn own_failure(session: &Session, error: Error) -> Stop {
+    let said = database_error(&error);
+    match said {
+        Some(said) if !is_lost(session, &error) => Stop::Failed(said),
+        said => Stop::Lost(said),
+    }
+}
+
+fn target_failure(error: TargetError) -> Stop {
+    match error {
+        TargetError::Query { what, source } => match database_error(&source) {
+            Some(said) => Stop::Failed(said),
+            None => {
+                tracing::warn!(what, "the session was lost");
+                Stop::Lost(None)
+            }
+        },
+        other => Stop::Target(other),
+    }
+}
+
+fn database_error(error: &Error) -> Option<DatabaseError> {
+    let said = error.as_db_error()?;
+    let (sqlstate, message) = (said.code().code().to_owned(), said.message().to_owned());
+    Some(DatabaseError { sqlstate, message })
+}

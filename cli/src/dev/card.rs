@@ -1,0 +1,82 @@
+//! What `countersign dev` shows when it is ready: a short card for people, one line of JSON for programs.
+
+use super::layout::Layout;
+use super::material::{AGENT, DATA_SOURCE, ENVIRONMENT, Material, TENANT};
+use super::sample;
+use crate::output::Output;
+use devkit::{Stack, identities};
+use domain::ids::DataSourceId;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The addresses, tokens and next steps.
+#[derive(Debug)]
+pub struct Card {
+    value: Value,
+    text: String,
+}
+
+impl Card {
+    /// Of a running stack.
+    pub fn new(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Result<Self> {
+        let command_api = format!("http://127.0.0.1:{}", material.port("command-api")?);
+        let query_api = format!("http://127.0.0.1:{}", material.port("query-api")?);
+        let data_dir = stack.data_dir().display().to_string();
+        let policy = layout.verify_policy().display().to_string();
+        let target = sample::url(stack, DATA_SOURCE, &material.target_password);
+        let read_models = sample::url(stack, sample::READ_MODELS, &material.read_models_password);
+        let id = DataSourceId::derived("data_source", &[TENANT, DATA_SOURCE]);
+        let value = json!({
+            "command_api": command_api,
+            "query_api": query_api,
+            "nats_url": stack.nats_url(),
+            "database_url": read_models,
+            "data_dir": data_dir,
+            "verify_policy": policy,
+            "tokens": material.tokens(),
+            "agents": [{"name": AGENT, "spiffe_id": identities::agent(TENANT, AGENT)?}],
+            "targets": [{"name": DATA_SOURCE, "id": id, "environment": ENVIRONMENT, "url": target}],
+            "scenario_socket": stack.service_endpoint(identities::SCENARIO)?,
+            "nats_id": stack.nats_id()?,
+        });
+        let text = text(&command_api, &query_api, &data_dir, material)?;
+        Ok(Self { value, text })
+    }
+
+    /// Shows it.
+    pub fn show(&self, output: &Output, elapsed: Duration) -> anyhow::Result<()> {
+        if output.is_json() {
+            output.line(&self.value.to_string())
+        } else {
+            output.line(&format!("{}\nready after {:.1} s; Ctrl-C stops everything", self.text, elapsed.as_secs_f64()))
+        }
+    }
+}
+
+fn text(
+    command_api: &str,
+    query_api: &str,
+    data_dir: &str,
+    material: &Material,
+) -> anyhow::Result<String> {
+    let mut text = format!(
+        "Countersign for development: random keys of this data folder, loopback only, never for production\n\
+         \n  command API  {command_api}\n  query API    {query_api}\n  data folder  {data_dir}\n\
+         \nLet your shell speak for somebody (tokens are secrets of this folder):\n\
+         \n  export COUNTERSIGN_COMMAND_API={command_api} COUNTERSIGN_QUERY_API={query_api}\n"
+    );
+    for (name, token) in material.tokens() {
+        writeln!(text, "  export COUNTERSIGN_TOKEN={token}   # {name}")?;
+    }
+    write!(
+        text,
+        "\nTry next:\n\
+         \n  countersign change submit --source {DATA_SOURCE} --title \"add notes\" --sql FILE.sql   # as ada\n  \
+         countersign change approve CHANGE --key {data_dir}/keys/bob.pem                     # as bob, then as cyd\n  \
+         countersign change watch CHANGE\n  \
+         countersign audit export --out bundle                                                # as auditor\n  \
+         countersign audit verify bundle --policy {data_dir}/verify-policy.json\n"
+    )?;
+    Ok(text)
+}

@@ -1,0 +1,97 @@
+//! The sibling binaries as child processes.
+
+use super::configs;
+use super::layout::Layout;
+use super::material::Material;
+use anyhow::{Context as _, bail};
+use client::is_ready;
+use devkit::{Child, Program, Stack, folder};
+use futures::future::{select_all, try_join_all};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(8);
+/// In the order in which they stop.
+const PROCESSES: [&str; 5] = ["agent", "workflows", "query-api", "projections", "command-api"];
+
+/// The running services.
+#[derive(Debug)]
+pub struct Services {
+    children: Vec<Child>,
+}
+
+impl Services {
+    /// Opens the log if that was never done, starts everything and waits until everything is ready.
+    pub async fn start(
+        stack: &Stack,
+        layout: &Layout,
+        material: &Material,
+    ) -> anyhow::Result<Self> {
+        configs::write(stack, layout, material)?;
+        open_log(layout).await?;
+        let mut children = Vec::new();
+        for name in PROCESSES {
+            children.push(program(layout, name)?.spawn()?);
+        }
+        let services = Self { children };
+        let waits = services.children.iter().map(|child| ready(child, material));
+        try_join_all(waits).await?;
+        Ok(services)
+    }
+
+    /// Waits until one of them ends, which none should; says which.
+    pub async fn first_to_end(&self) -> devkit::ChildError {
+        let waits = self.children.iter().map(|child| {
+            Box::pin(async move { child.ended(child.wait().await) })
+        });
+        select_all(waits).await.0
+    }
+
+    /// Stops them in order.
+    pub async fn stop(&self) {
+        for child in &self.children {
+            child.stop(GRACE).await;
+        }
+    }
+}
+
+async fn ready(child: &Child, material: &Material) -> anyhow::Result<()> {
+    let operations = format!("http://127.0.0.1:{}", material.port(&format!("{}-ops", child.name()))?);
+    child.until(PATIENCE, || async { is_ready(&operations).await.then_some(()) }).await?;
+    Ok(())
+}
+
+/// `command-api open-log`, once per data folder.
+async fn open_log(layout: &Layout) -> anyhow::Result<()> {
+    let mark = layout.mark("log-opened");
+    if mark.exists() {
+        return Ok(());
+    }
+    let child = program(layout, "command-api")?.argument("open-log").spawn()?;
+    let status = child.wait().await;
+    // A start that was killed between opening and the mark finds the log open.
+    if !status.success() && !child.log_text().contains("it was opened already") {
+        bail!(child.ended(status));
+    }
+    folder::write_private(&mark, b"")?;
+    Ok(())
+}
+
+fn program(layout: &Layout, name: &str) -> anyhow::Result<Program> {
+    let path = sibling(name)?;
+    Ok(Program::new(name, path, layout.log(name))
+        .without_environment()
+        .argument("--config")
+        .argument(layout.config(name)))
+}
+
+/// The binary beside this one.
+fn sibling(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("where this program is cannot be found out")?;
+    let path = own.with_file_name(name);
+    if !path.is_file() {
+        bail!("{} is missing: build it with `cargo build --workspace --bins`", path.display());
+    }
+    Ok(path)
+}

@@ -1,0 +1,105 @@
+//! What a read answers: JSON or exact bytes, with how far the tables were.
+
+use crate::reading::Reading;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chassis::Problem;
+use client::reads::Page;
+use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use ledger::{POSITION_HEADER, PositionMark};
+use serde::Serialize;
+
+/// An answer in the making.
+#[derive(Debug)]
+pub struct Answer {
+    response: Response,
+}
+
+impl Answer {
+    /// A document.
+    pub fn json<T: Serialize>(reading: &Reading, body: T) -> Self {
+        Self { response: Json(body).into_response() }.at(&reading.served)
+    }
+
+    /// A page of a list.
+    pub fn page<T: Serialize>(reading: &Reading, page: Page<T>) -> Self {
+        Self::json(reading, page)
+    }
+
+    /// Exact bytes. Browsers must not take SQL for anything else.
+    pub fn bytes(reading: &Reading, media_type: &'static str, bytes: Bytes) -> Self {
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static(media_type)),
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        ];
+        Self { response: (headers, bytes).into_response() }.at(&reading.served)
+    }
+
+    /// Says up to which position everything is in the answer.
+    #[must_use]
+    pub fn at(mut self, position: &PositionMark) -> Self {
+        // An origin is visible ASCII.
+        if let Ok(value) = HeaderValue::try_from(position.to_string()) {
+            self.response.headers_mut().insert(POSITION_HEADER, value);
+        }
+        self
+    }
+
+    /// Adds the strong `ETag` of an aggregate's version.
+    #[must_use]
+    pub fn version(mut self, version: u64) -> Self {
+        if let Ok(value) = HeaderValue::try_from(etag(version)) {
+            self.response.headers_mut().insert(ETAG, value);
+        }
+        self
+    }
+
+    /// 304 without a body: the caller has this version.
+    pub fn not_modified(reading: &Reading, version: u64) -> Self {
+        let response = StatusCode::NOT_MODIFIED.into_response();
+        Self { response }.at(&reading.served).version(version)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        self.response
+    }
+}
+
+/// What handlers return.
+pub type Answered = Result<Answer, Problem>;
+
+fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+/// Whether `If-None-Match` names this version; weak and strong tags compare alike (RFC 9110 section 13.1.2).
+pub fn has_version(headers: &HeaderMap, version: u64) -> bool {
+    let wanted = etag(version);
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_recognised_in_every_spelling_of_if_none_match() {
+        for (value, has) in [
+            ("\"7\"", true),
+            ("W/\"7\"", true),
+            ("\"6\", \"7\"", true),
+            ("*", true),
+            ("\"77\"", false),
+            ("7", false),
+        ] {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(value))]);
+            assert_eq!(has_version(&headers, 7), has, "{value}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Approvals: who is asked to sign, who did.
+
+use crate::answer::{Answer, Answered};
+use crate::paging::Paging;
+use crate::problem::unread;
+use crate::reading::Reading;
+use crate::state::AppState;
+use axum::extract::State;
+use chassis::Problem;
+use chassis::body::{PathId, StrictQuery};
+use client::reads::{ApprovalBody, Page};
+use domain::approvals::ApprovalError;
+use domain::ids::{ApprovalId, ChangeId};
+use projections::approvals;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    /// People may sign.
+    Open,
+    /// Enough did.
+    Granted,
+    /// Somebody said no.
+    Rejected,
+    /// The change was taken back.
+    Closed,
+}
+
+impl ApprovalState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Granted => "granted",
+            Self::Rejected => "rejected",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// What may follow `GET /v1/approvals?`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ApprovalsQuery {
+    /// Only approvals that stand here: `open`, `granted`, `rejected`, `closed`.
+    #[param(value_type = Option<String>)]
+    state: Option<ApprovalState>,
+    /// Only approvals of this change.
+    #[param(value_type = Option<String>)]
+    change: Option<ChangeId>,
+    /// At most so many; 50 if absent, never more than 200.
+    page_size: Option<u64>,
+    /// From the page before.
+    page_token: Option<String>,
+}
+
+/// List the tenant's approvals, newest first.
+#[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsQuery),
+    responses((status = 200, body = Page<ApprovalBody>), Problem))]
+#[tracing::instrument(skip_all, err(Debug))]
+pub async fn list_approvals(
+    State(state): State<AppState>,
+    reading: Reading,
+    StrictQuery(query): StrictQuery<ApprovalsQuery>,
+) -> Answered {
+    let wanted = query.state.map(ApprovalState::name);
+    let change = query.change.map(|change| change.to_string());
+    let bound = [wanted, change.as_deref()];
+    let (size, token) = (query.page_size, query.page_token.as_deref());
+    let paging = Paging::of(&reading, "approvals", &bound, size, token)?;
+    let filter = approvals::Filter { state: wanted.map(str::to_owned), change };
+    let listed = approvals::list(&state.database, &reading.tenant, &filter, paging.request()).await;
+    Ok(Answer::page(&reading, paging.page(listed.map_err(unread)?)))
+}
+
+/// Read an approval.
+#[utoipa::path(get, path = "/v1/approvals/{approval_id}", tag = "approvals",
+    params(("approval_id" = String, Path, description = "The approval")),
+    responses((status = 200, body = ApprovalBody), Problem))]
+#[tracing::instrument(skip_all, fields(approval.id = %approval), err(Debug))]
+pub async fn get_approval(
+    State(state): State<AppState>,
+    reading: Reading,
+    PathId(approval): PathId<ApprovalId>,
+) -> Answered {
+    let found = approvals::find(&state.database, &reading.tenant, approval).await;
+    let body = found.map_err(unread)?.ok_or_else(|| Problem::refusal(&ApprovalError::NotFound))?;
+    Ok(Answer::json(&reading, body))
+}

@@ -1,0 +1,136 @@
+//! Changes: the list, the whole story of one, its exact SQL and manifest.
+
+use crate::answer::{Answer, Answered, has_version};
+use crate::paging::Paging;
+use crate::problem::{NO_MANIFEST, unread};
+use crate::reading::Reading;
+use crate::state::AppState;
+use crate::waiting::{Facts, sentence};
+use axum::extract::State;
+use chassis::Problem;
+use chassis::body::{PathId, StrictQuery};
+use client::reads::{ChangeAnswer, ChangeDetail, ChangeSummary, Page};
+use domain::changes::{ChangeError, Phase};
+use domain::ids::ChangeId;
+use http::HeaderMap;
+use projections::{approvals, change_detail, change_list, data_sources, jobs};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// What may follow `GET /v1/changes?`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ChangesQuery {
+    /// Only changes that stand here, such as `pending_approval`.
+    #[param(value_type = Option<String>)]
+    state: Option<Phase>,
+    /// Only changes for this data source, by id or name.
+    data_source: Option<String>,
+    /// At most so many; 50 if absent, never more than 200.
+    page_size: Option<u64>,
+    /// From the page before.
+    page_token: Option<String>,
+}
+
+/// List the tenant's changes, newest first.
+#[utoipa::path(get, path = "/v1/changes", tag = "changes", params(ChangesQuery),
+    responses((status = 200, body = Page<ChangeSummary>), Problem))]
+#[tracing::instrument(skip_all, err(Debug))]
+pub async fn list_changes(
+    State(state): State<AppState>,
+    reading: Reading,
+    StrictQuery(query): StrictQuery<ChangesQuery>,
+) -> Answered {
+    let ChangesQuery { state: phase, data_source, page_size, page_token } = query;
+    let bound = [phase.map(Phase::name), data_source.as_deref()];
+    let paging = Paging::of(&reading, "changes", &bound, page_size, page_token.as_deref())?;
+    let filter =
+        change_list::Filter { state: phase.map(|phase| phase.name().to_owned()), data_source };
+    let listed =
+        change_list::list(&state.database, &reading.tenant, &filter, paging.request()).await;
+    Ok(Answer::page(&reading, paging.page(listed.map_err(unread)?)))
+}
+
+/// Read the whole story of a change. The `ETag` is its version.
+#[utoipa::path(get, path = "/v1/changes/{change_id}", tag = "changes",
+    params(("change_id" = String, Path, description = "The change")),
+    responses((status = 200, body = ChangeAnswer), (status = 304, description = "Not modified"), Problem))]
+#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+pub async fn get_change(
+    State(state): State<AppState>,
+    reading: Reading,
+    PathId(change): PathId<ChangeId>,
+    headers: HeaderMap,
+) -> Answered {
+    let (detail, version) = find(&state, &reading, change).await?;
+    let answer = with_context(&state, &reading, change, detail).await?;
+    // While it waits the answer also holds what other contexts say, which the version does not cover.
+    if answer.waiting_for.is_none() && has_version(&headers, version) {
+        return Ok(Answer::not_modified(&reading, version));
+    }
+    Ok(Answer::json(&reading, answer).version(version))
+}
+
+/// Read the exact bytes of a change's SQL.
+#[utoipa::path(get, path = "/v1/changes/{change_id}/sql", tag = "changes",
+    params(("change_id" = String, Path, description = "The change")),
+    responses((status = 200, content_type = "application/sql", body = String), Problem))]
+#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+pub async fn get_change_sql(
+    State(state): State<AppState>,
+    reading: Reading,
+    PathId(change): PathId<ChangeId>,
+) -> Answered {
+    let (detail, _) = find(&state, &reading, change).await?;
+    let bytes = state.named_blob(&reading.tenant, &detail.sql_sha256).await?;
+    Ok(Answer::bytes(&reading, "application/sql", bytes))
+}
+
+/// Read the exact bytes of a change's manifest: what people sign.
+#[utoipa::path(get, path = "/v1/changes/{change_id}/manifest", tag = "changes",
+    params(("change_id" = String, Path, description = "The change")),
+    responses((status = 200, content_type = "application/vnd.countersign.change.v1+json", body = String), Problem))]
+#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+pub async fn get_change_manifest(
+    State(state): State<AppState>,
+    reading: Reading,
+    PathId(change): PathId<ChangeId>,
+) -> Answered {
+    let (detail, _) = find(&state, &reading, change).await?;
+    let sha256 = detail.change_sha256.ok_or_else(|| Problem::of(&NO_MANIFEST))?;
+    let bytes = state.named_blob(&reading.tenant, &sha256).await?;
+    Ok(Answer::bytes(&reading, "application/vnd.countersign.change.v1+json", bytes))
+}
+
+async fn find(
+    state: &AppState,
+    reading: &Reading,
+    change: ChangeId,
+) -> Result<(ChangeDetail, u64), Problem> {
+    let found = change_detail::load(&state.database, &reading.tenant, change).await;
+    found.map_err(unread)?.ok_or_else(|| Problem::refusal(&ChangeError::NotFound))
+}
+
+async fn with_context(
+    state: &AppState,
+    reading: &Reading,
+    id: ChangeId,
+    change: ChangeDetail,
+) -> Result<ChangeAnswer, Problem> {
+    let (database, tenant) = (&state.database, reading.tenant.as_str());
+    let source = data_sources::find(database, tenant, &change.data_source_id);
+    let job = jobs::awaited(database, tenant, id);
+    let (source, job) = tokio::try_join!(source, job).map_err(unread)?;
+    let approval = match change.approval.as_deref().and_then(|id| id.parse().ok()) {
+        Some(id) => approvals::find(database, tenant, id).await.map_err(unread)?,
+        None => None,
+    };
+    let phase = serde_json::from_value(change.state.clone().into())
+        .map_err(|error| Problem::internal(&error))?;
+    let facts =
+        Facts { approval: approval.as_ref(), job: job.as_ref(), data_source: source.as_ref() };
+    let waiting_for = sentence(&change.id, phase, facts);
+    let data_source = source.map_or_else(|| change.data_source_id.clone(), |source| source.name);
+    Ok(ChangeAnswer { change, data_source, waiting_for })
+}

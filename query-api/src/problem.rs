@@ -1,0 +1,48 @@
+//! The problems that query-api itself answers; "not found" keeps the domain's codes.
+
+use chassis::Problem;
+use chassis::problem::Chain;
+use event_log::LogError;
+use projections::DatabaseError;
+
+chassis::problems! {
+    TENANT_MISSING = "http.tenant_missing", 400, "a service says for which tenant it acts in the header Cs-Tenant";
+    TENANT_MALFORMED = "http.tenant_malformed", 400, "the header Cs-Tenant is not a tenant's slug";
+    PAGE_TOKEN_INVALID = "query.page_token_invalid", 400, "the page_token is malformed or belongs to another list, filter or tenant";
+    POSITION_MALFORMED = "query.position_malformed", 400, "the header Cs-Min-Position is not <origin>:<sequence>";
+    POSITION_OF_ANOTHER_LOG = "query.position_of_another_log", 400, "the header Cs-Min-Position names a log that is not read here";
+    POSITION_NOT_REACHED = "query.position_not_reached", 503, "the read models have not reached the wanted position yet: try again";
+    UNAVAILABLE = "query.unavailable", 503, "the read models cannot be read now: try again";
+    LOG_UNAVAILABLE = "log.unavailable", 503, "the log cannot be reached or is not the one that this process knows";
+    LOG_NOT_FOUND = "ledger.log_not_found", 404, "there is no such log here";
+    BLOB_NOT_FOUND = "ledger.blob_not_found", 404, "the log has no such blob of this tenant";
+    NO_MANIFEST = "changes.no_manifest", 404, "the change has no manifest yet: nothing is to be signed";
+}
+
+const RETRY_SECONDS: u32 = 1;
+
+/// A list, document or row that could not be read.
+pub fn unread(error: DatabaseError) -> Problem {
+    if error.is_transient() {
+        tracing::error!(error = %Chain(&error), "the read models are unavailable");
+        return Problem::of(&UNAVAILABLE).retry_after(RETRY_SECONDS);
+    }
+    Problem::internal(&error)
+}
+
+/// The log could not be read.
+pub fn log_unread(error: LogError) -> Problem {
+    match error {
+        LogError::Read(_) | LogError::Follow(_) => {
+            tracing::error!(error = %Chain(&error), "the log is unavailable");
+            Problem::of(&LOG_UNAVAILABLE).retry_after(RETRY_SECONDS)
+        }
+        LogError::Name
+        | LogError::BrokenChain { .. }
+        | LogError::Unreadable { .. }
+        | LogError::Blob { .. }
+        | LogError::AnotherHistory { .. }
+        | LogError::Gap { .. }
+        | LogError::NotOpen => Problem::internal(&error),
+    }
+}

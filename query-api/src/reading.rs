@@ -1,0 +1,102 @@
+//! What every read of a tenant's data brings: who asks, for which tenant, how new the answer must be.
+
+use crate::problem::{
+    POSITION_MALFORMED, POSITION_NOT_REACHED, POSITION_OF_ANOTHER_LOG, TENANT_MALFORMED,
+    TENANT_MISSING,
+};
+use crate::state::AppState;
+use axum::extract::FromRequestParts;
+use chassis::{Caller, Problem};
+use http::HeaderMap;
+use http::request::Parts;
+use ledger::{MIN_POSITION_HEADER, PositionMark, Slug};
+use std::time::Duration;
+
+/// The longest that a reader may ask to wait (`Prefer: wait=`), seconds.
+pub const LONGEST_WAIT_SECONDS: u64 = 30;
+
+/// An authorized read. A handler that takes one is reached by nobody else.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// Who asks.
+    pub caller: Caller,
+    /// Whose data: a person's own tenant, a service's as its `Cs-Tenant` header says.
+    pub tenant: String,
+    /// The answer holds everything up to here.
+    pub served: PositionMark,
+}
+
+impl FromRequestParts<AppState> for Reading {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let tenant = tenant(&parts.headers, &caller)?;
+        let served = fresh(&parts.headers, state).await?;
+        Ok(Self { caller, tenant, served })
+    }
+}
+
+fn tenant(headers: &HeaderMap, caller: &Caller) -> Result<String, Problem> {
+    let named = headers.get("cs-tenant").map(|value| {
+        let slug = value.to_str().ok().and_then(|text| text.parse::<Slug>().ok());
+        slug.ok_or_else(|| Problem::of(&TENANT_MALFORMED))
+    });
+    let named = named.transpose()?.map(|slug| slug.to_string());
+    if let Some(named) = &named {
+        caller.in_tenant(named)?;
+    }
+    caller.tenant.clone().or(named).ok_or_else(|| Problem::of(&TENANT_MISSING))
+}
+
+/// Waits as `Cs-Min-Position` and `Prefer: wait=` ask, then says what every answer from now on holds.
+pub(crate) async fn fresh(headers: &HeaderMap, state: &AppState) -> Result<PositionMark, Problem> {
+    if let Some(value) = headers.get(MIN_POSITION_HEADER) {
+        let mark = value.to_str().ok().and_then(|text| text.parse::<PositionMark>().ok());
+        let mark = mark.ok_or_else(|| Problem::of(&POSITION_MALFORMED))?;
+        if mark.origin != state.log.identity().origin {
+            return Err(Problem::of(&POSITION_OF_ANOTHER_LOG));
+        }
+        let reached = state.progress.reached(mark.sequence, patience(headers)).await;
+        reached.map_err(|behind| {
+            Problem::of(&POSITION_NOT_REACHED).detail(behind.to_string()).retry_after(1)
+        })?;
+    }
+    Ok(state.progress.served())
+}
+
+/// `Prefer: wait=<seconds>` (RFC 7240); other preferences and malformed ones are ignored, as it asks.
+fn patience(headers: &HeaderMap) -> Duration {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let wait = preferences.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        let seconds = value.trim().trim_matches('"').parse::<u64>().ok()?;
+        name.trim().eq_ignore_ascii_case("wait").then_some(seconds)
+    });
+    Duration::from_secs(wait.unwrap_or(0).min(LONGEST_WAIT_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_waits_as_long_as_it_prefers_and_at_most_30_seconds() {
+        for (prefer, seconds) in [
+            ("wait=5", 5),
+            ("respond-async, wait=7", 7),
+            ("Wait = \"3\"", 3),
+            ("wait=900", 30),
+            ("wait=-1", 0),
+            ("wait", 0),
+            ("return=minimal", 0),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                http::header::HeaderName::from_static("prefer"),
+                http::HeaderValue::from_static(prefer),
+            )]);
+            assert_eq!(patience(&headers), Duration::from_secs(seconds), "{prefer}");
+        }
+        assert_eq!(patience(&HeaderMap::new()), Duration::ZERO);
+    }
+}
