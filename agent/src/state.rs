@@ -266,7 +266,10 @@ fn drop_oldest<T>(list: &mut Vec<T>, most: usize) {
     list.drain(..list.len().saturating_sub(most));
 }
 
-fn failed<'p>(what: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> StateError + use<'p> {
+fn failed<'p>(
+    what: &'static str,
+    path: &'p Path,
+) -> impl FnOnce(io::Error) -> StateError + use<'p> {
     move |source| StateError::Io { what, path: path.to_owned(), source }
 }
 

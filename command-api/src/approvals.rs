@@ -36,7 +36,8 @@ pub async fn open_approval(
     let change: Change =
         state.find(tenant, &body.change.to_string(), &ChangeError::NotFound).await?;
     let author = change.author.ok_or_else(|| Problem::refusal(&ChangeError::NotFound))?;
-    let data_source = change.data_source().ok_or_else(|| Problem::refusal(&ChangeError::NotFound))?;
+    let data_source =
+        change.data_source().ok_or_else(|| Problem::refusal(&ChangeError::NotFound))?;
     if stated.author.as_str() != author.to_string() || stated.revision != u64::from(body.revision) {
         return Err(Problem::of(&MANIFEST_INVALID));
     }
@@ -105,11 +106,7 @@ fn read_signature(signature: &Value) -> Result<Signature, Problem> {
 }
 
 /// The person of the current root whose key made the envelope's signature, with their roles for the environment.
-fn signer(
-    envelope: &Envelope,
-    root: &Root,
-    environment: &str,
-) -> Result<Option<Signer>, Problem> {
+fn signer(envelope: &Envelope, root: &Root, environment: &str) -> Result<Option<Signer>, Problem> {
     let people = signers(envelope, root, &BTreeSet::new());
     let Some(id) = people.first() else { return Ok(None) };
     let holder = root.roles.people.iter().find(|person| person.person == *id);

@@ -21,7 +21,11 @@ use trust::statement::{Change as Manifest, Statement as _};
 pub const MANIFEST: &str = Manifest::PAYLOAD_TYPE;
 
 /// The manifest bytes, if they are a manifest of this tenant and change.
-pub fn manifest(tenant: &str, change: ChangeId, text: &str) -> Result<(Vec<u8>, Manifest), Problem> {
+pub fn manifest(
+    tenant: &str,
+    change: ChangeId,
+    text: &str,
+) -> Result<(Vec<u8>, Manifest), Problem> {
     let bytes = base64("/manifest", text)?;
     let manifest = Manifest::parse(&bytes)
         .map_err(|error| Problem::of(&MANIFEST_INVALID).detail(error.to_string()))?;
@@ -95,8 +99,7 @@ pub async fn record_rejection(
     PathId(change): PathId<ChangeId>,
     ask: Ask<ByWorkflow, RecordRejection>,
 ) -> Result<Answer, Problem> {
-    let command =
-        ChangeCommand::RecordRejection { approval: ask.body.approval, by: ask.body.by };
+    let command = ChangeCommand::RecordRejection { approval: ask.body.approval, by: ask.body.by };
     let (names, id) = (("changes", "record_rejection"), change.to_string());
     state.accept::<Change, _, _, _>(&ask, names, &id, command).await
 }

@@ -1,8 +1,8 @@
 //! The configuration of command-api.
 
 use anyhow::{Context as _, bail};
-use chassis::listen::DevelopmentTokens;
 use chassis::config::{Configured, ProcessConfig};
+use chassis::listen::DevelopmentTokens;
 use event_log::LogConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;

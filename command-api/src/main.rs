@@ -47,11 +47,9 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     log_ready.set(true);
     let state = AppState::new(log, process.clock.clone(), &process.config);
     let app = router(state);
-    let people = PlainListener::bind(
-        process.config.people_listen,
-        process.config.development_tokens(),
-    )
-    .await?;
+    let people =
+        PlainListener::bind(process.config.people_listen, process.config.development_tokens())
+            .await?;
     let admit = |id: &trust::spiffe::SpiffeId| id.service().is_some();
     let tls = process.identity.server_config(admit)?;
     let services = MtlsListener::bind(process.config.services_listen, tls).await?;

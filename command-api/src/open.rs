@@ -39,10 +39,8 @@ pub async fn open_log(config: &Path) -> anyhow::Result<()> {
         auth: Auth::Spiffe,
     };
     let origin = process.config.log.origin.to_string();
-    let command = CommandId::derived(
-        "command",
-        &[SYSTEM_TENANT, &actor.id.to_string(), "open_log", &origin],
-    );
+    let command =
+        CommandId::derived("command", &[SYSTEM_TENANT, &actor.id.to_string(), "open_log", &origin]);
     let request = Request {
         command,
         kind: "open_log".to_owned(),

@@ -48,8 +48,7 @@ pub async fn issue_token(
     if ask.body.expires_at <= ask.at {
         return Err(Problem::of(&TOKEN_EXPIRED));
     }
-    let token =
-        Token { token_sha256: ask.body.token_sha256, expires_at: ask.body.expires_at };
+    let token = Token { token_sha256: ask.body.token_sha256, expires_at: ask.body.expires_at };
     let (id, command) = (principal.to_string(), PrincipalCommand::IssueToken(token));
     state.accept::<Principal, _, _, _>(&ask, ("principals", "issue_token"), &id, command).await
 }

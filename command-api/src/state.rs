@@ -3,7 +3,9 @@
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::config::ApiConfig;
-use crate::problem::{BASE64_MALFORMED, SLUG_MALFORMED, TEXT_LENGTH, not_appended, not_executed, unread};
+use crate::problem::{
+    BASE64_MALFORMED, SLUG_MALFORMED, TEXT_LENGTH, not_appended, not_executed, unread,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chassis::{Clock, HasPrincipals, Person, Principals, Problem};

@@ -99,6 +99,10 @@ pub async fn find(
     tenant: &str,
     id_or_name: &str,
 ) -> Result<Option<AgentBody>, DatabaseError> {
+    // PostgreSQL refuses a NUL where it asks for text.
+    if id_or_name.contains('\0') {
+        return Ok(None);
+    }
     let row: Option<Row> =
         sqlx::query_as("SELECT * FROM agents WHERE tenant = $1 AND (id = $2 OR name = $2)")
             .bind(tenant)

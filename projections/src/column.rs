@@ -22,8 +22,6 @@ pub(crate) fn time(value: DateTime<Utc>) -> String {
 
 /// The wire name of a value whose serde form is one.
 pub(crate) fn word<T: serde::Serialize>(value: &T) -> Result<String, ProjectError> {
-    match serde_json::to_value(value)? {
-        serde_json::Value::String(word) => Ok(word),
-        _ => Err(ProjectError::OutOfRange),
-    }
+    let value = serde_json::to_value(value)?;
+    value.as_str().map(str::to_owned).ok_or(ProjectError::OutOfRange)
 }

@@ -146,6 +146,10 @@ pub async fn find(
     tenant: &str,
     id_or_name: &str,
 ) -> Result<Option<DataSourceBody>, DatabaseError> {
+    // PostgreSQL refuses a NUL where it asks for text.
+    if id_or_name.contains('\0') {
+        return Ok(None);
+    }
     let row: Option<Row> =
         sqlx::query_as("SELECT * FROM data_sources WHERE tenant = $1 AND (id = $2 OR name = $2)")
             .bind(tenant)

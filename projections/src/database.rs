@@ -5,11 +5,15 @@ use sqlx::{ConnectOptions as _, PgConnection, PgPool};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Connections of one process.
 const CONNECTIONS: u32 = 16;
 /// How long a caller waits for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// How often a reader asks for the schema that it needs.
+const SCHEMA_STEP: Duration = Duration::from_millis(200);
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -135,10 +139,22 @@ impl Database {
         Ok(())
     }
 
-    /// Answers at all.
-    pub async fn ping(&self) -> Result<(), DatabaseError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+    /// Waits until the worker has brought the schema to this version: processes start in any order.
+    pub async fn until_schema(&self, stopping: CancellationToken) -> Result<(), DatabaseError> {
+        loop {
+            match self.check_schema().await {
+                Ok(()) => return Ok(()),
+                Err(error @ DatabaseError::SchemaTooOld { .. }) => {
+                    tracing::info!(%error, "waiting");
+                }
+                Err(error) if error.is_transient() => tracing::warn!(%error, "waiting"),
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                () = tokio::time::sleep(SCHEMA_STEP) => {}
+            }
+        }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {

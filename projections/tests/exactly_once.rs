@@ -195,3 +195,24 @@ async fn a_slice_that_is_added_later_catches_up_alone() {
     assert!(parked_commits(&database).await.unwrap().is_empty());
     assert_eq!(resumes_at(&late), Some(2));
 }
+
+#[tokio::test]
+async fn a_transient_failure_is_tried_again_and_written_once() {
+    let database = database("transient").await.unwrap();
+    // The first insert fails as a serialization failure does; a sequence is not rolled back.
+    let fails_once = "CREATE SEQUENCE tries; \
+        CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+        IF nextval('tries') = 1 THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF; \
+        RETURN NEW; END $$; \
+        CREATE TRIGGER fail_once BEFORE INSERT ON change_list \
+        FOR EACH ROW EXECUTE FUNCTION fail_once()";
+    postgres().await.unwrap().execute("transient", fails_once).await.unwrap();
+    let mut writer = writer(&database).await.unwrap();
+    let batch = [submitted(1, "a").unwrap(), submitted(2, "b").unwrap()];
+    let failed = writer.write(&batch).await.unwrap_err();
+    assert!(failed.is_transient(), "{failed:?}");
+    assert_eq!((changes(&database).await.unwrap().len(), resumes_at(&writer)), (0, None));
+    assert_eq!(writer.write(&batch).await.unwrap().commits, 2);
+    assert_eq!(changes(&database).await.unwrap().len(), 2);
+    assert!(parked_commits(&database).await.unwrap().is_empty());
+}

@@ -1,7 +1,7 @@
 //! The configuration of query-api.
 
-use chassis::DevelopmentTokens;
 use chassis::config::{Configured, ProcessConfig};
+use chassis::listen::DevelopmentTokens;
 use event_log::LogConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;

@@ -51,6 +51,7 @@ pub async fn get_data_source(
     PathId(id_or_name): PathId<String>,
 ) -> Answered {
     let found = data_sources::find(&state.database, &reading.tenant, &id_or_name).await;
-    let body = found.map_err(unread)?.ok_or_else(|| Problem::refusal(&DataSourceError::NotFound))?;
+    let body =
+        found.map_err(unread)?.ok_or_else(|| Problem::refusal(&DataSourceError::NotFound))?;
     Ok(Answer::json(&reading, body))
 }

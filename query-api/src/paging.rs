@@ -85,7 +85,9 @@ mod tests {
         ] {
             assert_eq!(read(&token, &other).unwrap_err().code(), "query.page_token_invalid");
         }
-        for malformed in ["", "42", &format!("2.{own}.42"), &format!("1.{own}.-1"), &token[1..]] {
+        for malformed in
+            ["", "42", &format!("2.{own}.42"), &format!("1.{own}.-1"), &format!("{token}.1")]
+        {
             assert!(read(malformed, &own).is_err(), "{malformed}");
         }
     }

@@ -22,6 +22,7 @@ chassis::problems! {
 const RETRY_SECONDS: u32 = 1;
 
 /// A list, document or row that could not be read.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 pub fn unread(error: DatabaseError) -> Problem {
     if error.is_transient() {
         tracing::error!(error = %Chain(&error), "the read models are unavailable");
@@ -31,6 +32,7 @@ pub fn unread(error: DatabaseError) -> Problem {
 }
 
 /// The log could not be read.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 pub fn log_unread(error: LogError) -> Problem {
     match error {
         LogError::Read(_) | LogError::Follow(_) => {

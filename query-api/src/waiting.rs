@@ -22,16 +22,16 @@ pub fn sentence(change: &str, phase: Phase, facts: Facts<'_>) -> Option<String> 
             || "waiting for the introspection of the target to be dispatched".to_owned(),
             for_agent,
         )),
-        Phase::PendingApproval => Some(facts.approval.map_or_else(
-            || "waiting for the approval to open".to_owned(),
-            for_approval,
-        )),
+        Phase::PendingApproval => Some(
+            facts
+                .approval
+                .map_or_else(|| "waiting for the approval to open".to_owned(), for_approval),
+        ),
         Phase::Approved => Some("waiting for somebody to start it".to_owned()),
         Phase::Scheduled => Some(for_lock(change, facts.data_source)),
-        Phase::Applying => Some(facts.job.map_or_else(
-            || "waiting for the result to be taken in".to_owned(),
-            for_agent,
-        )),
+        Phase::Applying => Some(
+            facts.job.map_or_else(|| "waiting for the result to be taken in".to_owned(), for_agent),
+        ),
         Phase::Absent
         | Phase::Draft
         | Phase::Applied

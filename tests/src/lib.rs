@@ -1,1 +1,16 @@
-//! stub
+//! The whole platform as its users meet it: real servers, real processes, the real command line.
+//!
+//! [`Platform`] runs `countersign dev`; the scenario programs and the end-to-end tests drive it from outside. To NATS
+//! they speak only through `platform/nats`, under a development identity of their own.
+
+pub mod change;
+pub mod command_line;
+pub mod demo;
+pub mod forged;
+pub mod platform;
+pub mod scratch;
+pub mod stored_block;
+pub mod target;
+
+pub use command_line::{Answered, CommandLine};
+pub use platform::Platform;

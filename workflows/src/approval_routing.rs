@@ -43,7 +43,8 @@ impl ApprovalRouting {
         let id = finished.change;
         let change: Change = self.records.get(because.tenant(), &id.to_string()).await?;
         let (root, _) = self.records.trust_root(because.tenant()).await?;
-        let fingerprint = finished.fingerprint_after.clone().or(finished.fingerprint_before.clone());
+        let fingerprint =
+            finished.fingerprint_after.clone().or(finished.fingerprint_before.clone());
         let fingerprint = fingerprint.ok_or_else(|| {
             Setback::SetAside(anyhow!("a successful introspection without a fingerprint"))
         })?;

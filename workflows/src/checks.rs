@@ -47,8 +47,7 @@ impl Checks {
             change_sha256: None,
             not_after: because.recorded.time.plus_seconds(VALID_SECONDS),
         };
-        let message =
-            self.dispatcher.sign(because, &self.records, &target, &root, order).await?;
+        let message = self.dispatcher.sign(because, &self.records, &target, &root, order).await?;
         let body = DispatchJob {
             change: because.aggregate().parse()?,
             message: to_base64(&message.to_json()?),

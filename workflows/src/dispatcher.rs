@@ -59,7 +59,8 @@ impl Dispatcher {
         order: Order,
     ) -> Result<JobMessage, Setback> {
         let agent: Agent = records.get(because.tenant(), &target.agent.to_string()).await?;
-        let enrolled = agent.enrolled.ok_or_else(|| anyhow::anyhow!("the agent is not enrolled"))?;
+        let enrolled =
+            agent.enrolled.ok_or_else(|| anyhow::anyhow!("the agent is not enrolled"))?;
         let recorded = because.recorded;
         let job = Job {
             tenant: recorded.tenant.parse()?,
@@ -110,7 +111,10 @@ impl Workflow for Dispatch {
         let to = (because.tenant(), dispatched.agent_name.as_str(), because.aggregate());
         let sequence = self.queue.dispatch(to, dispatched.attempt, message).await?;
         tracing::info!(
-            job.id = because.aggregate(), agent = dispatched.agent_name, sequence, "job sent"
+            job.id = because.aggregate(),
+            agent = dispatched.agent_name,
+            sequence,
+            "job sent"
         );
         Ok(())
     }

@@ -42,12 +42,7 @@ impl Execution {
         Ok(())
     }
 
-    async fn release_lock(
-        &self,
-        because: &Because<'_>,
-        change: ChangeId,
-        source: DataSourceId,
-    ) {
+    async fn release_lock(&self, because: &Because<'_>, change: ChangeId, source: DataSourceId) {
         let path = format!("/v1/data-sources/{source}/release-lock");
         self.door.tell(because, "release", &path, &LockFor { change }).await;
     }

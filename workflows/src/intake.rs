@@ -37,7 +37,11 @@ async fn take_in(door: &Door, delivery: &Delivery) {
     };
     match subject.kind {
         ResultKind::Claimed | ResultKind::Progress => {
-            tracing::info!(job.id = subject.job, agent = subject.agent, "the agent works on the job");
+            tracing::info!(
+                job.id = subject.job,
+                agent = subject.agent,
+                "the agent works on the job"
+            );
             return;
         }
         ResultKind::Result => {}
@@ -55,7 +59,10 @@ async fn take_in(door: &Door, delivery: &Delivery) {
     match door.tell_for(subject.tenant, &key, &path, &body).await {
         Told::Recorded => tracing::info!(job.id = subject.job, "result taken in"),
         Told::Refused { code } => tracing::error!(
-            job.id = subject.job, agent = subject.agent, code, "a result was not taken in"
+            job.id = subject.job,
+            agent = subject.agent,
+            code,
+            "a result was not taken in"
         ),
     }
 }

@@ -40,7 +40,8 @@ impl Records {
     /// A blob's bytes. The mirror of blobs may be a moment behind that of the log.
     pub async fn blob(&self, tenant: &str, blob: &BlobRef) -> Result<Bytes, Setback> {
         let found = self.reader.blob(tenant, &blob.sha256).await?;
-        found.ok_or_else(|| Setback::Later(anyhow!("blob {} is not in the mirror yet", blob.sha256)))
+        found
+            .ok_or_else(|| Setback::Later(anyhow!("blob {} is not in the mirror yet", blob.sha256)))
     }
 
     /// The tenant's current root and its envelope.

@@ -38,11 +38,11 @@ impl Runner {
         let mut revision = saved.revision;
         let mut follower = self.records.reader().follow(saved.position).await?;
         loop {
-            let followed = tokio::select! {
+            let seen = tokio::select! {
                 () = stopping.cancelled() => return Ok(()),
-                followed = follower.next() => followed.with_context(|| format!("workflow {}", W::NAME))?,
+                seen = follower.next() => seen.with_context(|| format!("workflow {}", W::NAME))?,
             };
-            if let Followed::Commit(recorded) = &followed {
+            if let Followed::Commit(recorded) = &seen {
                 let handled = tokio::select! {
                     () = stopping.cancelled() => return Ok(()),
                     handled = handle(&workflow, recorded) => handled,
@@ -50,7 +50,7 @@ impl Runner {
                 handled?;
             }
             if !follower.has_more() {
-                let position = followed.position(self.records.reader());
+                let position = seen.position(self.records.reader());
                 revision = self.positions.save(W::NAME, &position, revision).await?;
             }
         }
@@ -75,16 +75,22 @@ async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) -> anyhow::Resul
             match setback {
                 Setback::Later(error) => {
                     tracing::warn!(
-                        workflow = W::NAME, log.sequence = recorded.sequence,
-                        event = event.kind, error = format!("{error:#}"), "trying again"
+                        workflow = W::NAME,
+                        log.sequence = recorded.sequence,
+                        event = event.kind,
+                        error = format!("{error:#}"),
+                        "trying again"
                     );
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE.1);
                 }
                 Setback::SetAside(error) => {
                     tracing::error!(
-                        workflow = W::NAME, log.sequence = recorded.sequence,
-                        event = event.kind, error = format!("{error:#}"), "set aside"
+                        workflow = W::NAME,
+                        log.sequence = recorded.sequence,
+                        event = event.kind,
+                        error = format!("{error:#}"),
+                        "set aside"
                     );
                     break;
                 }

@@ -25,10 +25,7 @@ pub trait Workflow: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Issues the commands that an event asks for; returns once command-api has answered every one.
-    fn react(
-        &self,
-        because: &Because<'_>,
-    ) -> impl Future<Output = Result<(), Setback>> + Send;
+    fn react(&self, because: &Because<'_>) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 
 /// The event that a workflow reacts to.

@@ -50,11 +50,9 @@ async fn sections(
 ) -> Result<(Sections, Option<String>), TargetError> {
     let what = "read the schema";
     let mut seal = None;
-    let mut sections: Sections =
-        QUERIES.iter().map(|query| (query.section, Vec::new())).collect();
+    let mut sections: Sections = QUERIES.iter().map(|query| (query.section, Vec::new())).collect();
     let mut statement = 0;
-    let mut messages =
-        pin!(client.simple_query_raw(&script(reads)).await.map_err(failed(what))?);
+    let mut messages = pin!(client.simple_query_raw(&script(reads)).await.map_err(failed(what))?);
     while let Some(message) = messages.try_next().await.map_err(failed(what))? {
         match message {
             SimpleQueryMessage::CommandComplete(_) => statement += 1,

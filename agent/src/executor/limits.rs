@@ -20,10 +20,8 @@ pub async fn check_own_limits(migration: &Migration) -> Result<(), Refusal> {
         Ok(Err(error)) => return refused(format!("{} at {}", error.code(), error.place())),
         Err(_) => return refused("the file cannot be read".to_owned()),
     };
-    let own: Vec<(u32, bool, String)> = steps
-        .into_iter()
-        .map(|step| (step.ordinal, step.transactional, step.sha256))
-        .collect();
+    let own: Vec<(u32, bool, String)> =
+        steps.into_iter().map(|step| (step.ordinal, step.transactional, step.sha256)).collect();
     let accepted: Vec<(u32, bool, String)> = migration
         .steps()
         .map(|(step, bytes)| {

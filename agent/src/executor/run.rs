@@ -27,7 +27,7 @@ pub struct Order<'a> {
     pub(super) subject: &'a Subject,
     pub(super) row: JournalRow,
     pub(super) savepoint: String,
-    pub(super) guard_target: Target,
+    pub(super) target: Target,
     pub(super) state: &'a State,
     pub(super) clock: &'a Clock,
     pub(super) cancelled: &'a CancellationToken,
@@ -77,8 +77,8 @@ impl<'a> Order<'a> {
         // The job is made after the file is signed, so that the file cannot name the savepoint.
         let savepoint = format!("countersign_{}", accepted.job_sha256()).chars().take(40).collect();
         let Means { state, clock, cancelled } = means;
-        let guard_target = target.clone();
-        Ok(Self { accepted, step, file, subject, row, savepoint, guard_target, state, clock, cancelled })
+        let target = target.clone();
+        Ok(Self { accepted, step, file, subject, row, savepoint, target, state, clock, cancelled })
     }
 
     /// A result with the one step as far as it is known.
@@ -112,12 +112,12 @@ pub async fn run(order: &Order<'_>, guard: &mut Guard) -> Result<Answer, TargetE
     let mut pause = FIRST_PAUSE;
     let mut tries = 1;
     loop {
-        let session = order.guard_target.connect(order.row.job.as_str()).await?;
+        let session = order.target.connect(order.row.job.as_str()).await?;
         let mut trace = Trace::default();
         let ended = transaction::run(order, &session, &mut trace).await;
         drop(session);
         match ended {
-            Ok(answer) => return committed(order, guard, answer).await,
+            Ok(answer) => return committed(order, guard, &trace, answer).await,
             Err(Stop::Failed(said))
                 if said.sqlstate == SqlState::LOCK_NOT_AVAILABLE.code()
                     && tries < LOCK_TRIES
@@ -140,11 +140,13 @@ pub async fn run(order: &Order<'_>, guard: &mut Guard) -> Result<Answer, TargetE
 async fn committed(
     order: &Order<'_>,
     guard: &mut Guard,
+    trace: &Trace,
     answer: Answer,
 ) -> Result<Answer, TargetError> {
     match decide(order, guard).await? {
         Some(Fate::Journaled) => Ok(answer),
-        _ => stored_answer(order, guard).await,
+        Some(Fate::RolledBack) => failed_clean(order, guard, trace, None).await,
+        Some(Fate::Unknown) | None => stored_answer(order, guard).await,
     }
 }
 
@@ -169,8 +171,13 @@ async fn stopped(
         Stop::Cancelled => {
             tracing::info!(job = %order.row.job, "the job was taken back and rolled back");
             let result = order.result(Outcome::FailedClean, trace, failed, None);
-            record(order, guard, Some(end_of(state, trace, None, &result)), Answer::of(&result, None)?)
-                .await
+            record(
+                order,
+                guard,
+                Some(end_of(state, trace, None, &result)),
+                Answer::of(&result, None)?,
+            )
+            .await
         }
         Stop::Failed(said) => failed_clean(order, guard, trace, Some(said)).await,
         Stop::Partial(said) => {
@@ -221,7 +228,7 @@ fn end_of<'e>(
 }
 
 fn with_message(order: &Order<'_>, mut answer: Answer, said: Option<&DatabaseError>) -> Answer {
-    if order.guard_target.report == ReportRule::Full {
+    if order.target.report == ReportRule::Full {
         answer.message = said.map(|said| said.message.clone());
     }
     answer
@@ -243,7 +250,7 @@ async fn record(
     };
     let journaled = end.is_some();
     journal::record(guard, end.as_ref().map(|end| (&order.row, end)), stored).await?;
-    let source = &order.guard_target.id;
+    let source = &order.target.id;
     if journaled {
         order.state.end(source, order.row.dispatcher_epoch, order.row.fence)?;
     } else {

@@ -6,7 +6,7 @@
 
 use super::Order;
 use super::fingerprint::{self, Reading, Reads};
-use crate::answer::{Answer, End};
+use crate::answer::Answer;
 use crate::journal::{self, RowEnd, StepState, StoredAnswer};
 use crate::state::Begun;
 use crate::target::{LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
@@ -83,13 +83,9 @@ pub(super) async fn run(
 }
 
 /// Begins the transaction, checks the base, and notes durably that the file is about to run.
-async fn prepare(
-    order: &Order<'_>,
-    session: &Session,
-    trace: &mut Trace,
-) -> Result<Reading, Stop> {
+async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<Reading, Stop> {
     let own = |error| own_failure(session, error);
-    let limits = order.guard_target.limits;
+    let limits = order.target.limits;
     let begin = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; \
          SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {IDLE_LIMIT_MS}; \
@@ -99,11 +95,12 @@ async fn prepare(
     );
     let client = session.client();
     client.batch_execute(&begin).await.map_err(own)?;
-    let ask = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2), pg_catalog.pg_current_xact_id()::text";
+    let ask = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2), \
+               pg_catalog.pg_current_xact_id()::pg_catalog.text";
     let row = client.query_one(ask, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
     let (free, xid): (bool, String) = (row.try_get(0).map_err(own)?, row.try_get(1).map_err(own)?);
     if !free {
-        return Err(Stop::Target(TargetError::Locked(order.guard_target.name.clone())));
+        return Err(Stop::Target(TargetError::Locked(order.target.name.clone())));
     }
     let base = fingerprint::read(client, Reads::SchemaAndJournal).await.map_err(target_failure)?;
     trace.before = Some(base.fingerprint.clone());
@@ -115,9 +112,11 @@ async fn prepare(
     let begun = Begun {
         row: order.row.clone(),
         xid: xid.clone(),
-        unknown_result: Answer::of(&unknown, None).map_err(|error| Stop::Target(error.into()))?.payload,
+        unknown_result: Answer::of(&unknown, None)
+            .map_err(|error| Stop::Target(error.into()))?
+            .payload,
     };
-    let noted = order.state.begin(&order.guard_target.id, begun);
+    let noted = order.state.begin(&order.target.id, begun);
     noted.map_err(|error| Stop::Target(error.into()))?;
     client.batch_execute(&format!("SAVEPOINT {}", order.savepoint)).await.map_err(own)?;
     trace.xid = Some(xid);
@@ -200,7 +199,10 @@ async fn finish(
     let fresh = journal::insert(client, Some((&order.row, &end)), stored).await.map_err(own)?;
     if !fresh {
         // Read under the lock, it was not there: somebody else writes to our journal.
-        return Err(Stop::Refused(Refusal::not_supported(10, "the journal has the attempt already")));
+        return Err(Stop::Refused(Refusal::not_supported(
+            10,
+            "the journal has the attempt already",
+        )));
     }
     if order.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);

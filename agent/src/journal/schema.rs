@@ -7,8 +7,7 @@ use trust::names::DataSourceId;
 /// The newest version known here.
 const VERSION: i32 = 1;
 
-const SCHEMA: &str =
-    "CREATE SCHEMA countersign; REVOKE ALL ON SCHEMA countersign FROM PUBLIC";
+const SCHEMA: &str = "CREATE SCHEMA countersign; REVOKE ALL ON SCHEMA countersign FROM PUBLIC";
 
 const VERSION_1: &str = "
 CREATE TABLE countersign.version (
@@ -70,7 +69,8 @@ pub async fn prepare(client: &Client, source: &DataSourceId) -> Result<(), Targe
         // A site whose role may not create schemas makes an empty one for it.
         return make(client, source, VERSION_1).await;
     }
-    let newest = "SELECT version, data_source FROM countersign.version ORDER BY version DESC LIMIT 1";
+    let newest =
+        "SELECT version, data_source FROM countersign.version ORDER BY version DESC LIMIT 1";
     let row = client.query_one(newest, &[]).await.map_err(failed(what))?;
     let (found, of): (i32, String) =
         (row.try_get(0).map_err(failed(what))?, row.try_get(1).map_err(failed(what))?);

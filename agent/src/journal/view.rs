@@ -73,7 +73,8 @@ pub async fn stored(
 }
 
 async fn fences(client: &Client) -> Result<BTreeMap<u64, u64>, TargetError> {
-    let highest = "SELECT dispatcher_epoch, pg_catalog.max(fence) FROM countersign.journal GROUP BY 1";
+    let highest =
+        "SELECT dispatcher_epoch, pg_catalog.max(fence) FROM countersign.journal GROUP BY 1";
     let rows = client.query(highest, &[]).await.map_err(failed(WHAT))?;
     rows.iter().map(|row| Ok((unsigned(column(row, 0)?)?, unsigned(column(row, 1)?)?))).collect()
 }

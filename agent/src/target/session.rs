@@ -23,8 +23,7 @@ impl Drop for Session {
 impl Session {
     #[expect(clippy::disallowed_methods, reason = "the task lives and ends with its session")]
     pub(super) async fn connect(mut config: Config, application_name: &str) -> Result<Self, Error> {
-        let (client, connection) =
-            config.application_name(application_name).connect(NoTls).await?;
+        let (client, connection) = config.application_name(application_name).connect(NoTls).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // The kind only: a database's message can carry data.

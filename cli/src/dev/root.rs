@@ -52,7 +52,7 @@ fn development_root(
     made_at: Timestamp,
 ) -> anyhow::Result<Root> {
     let public = |name: &str| -> anyhow::Result<TrustKey> {
-        Ok(TrustKey::Ed25519 { spki: keys::load_or_make(layout, name)?.public() })
+        Ok(TrustKey::Ed25519(keys::load_or_make(layout, name)?.public()))
     };
     let mut people = Vec::new();
     for somebody in PEOPLE.iter().filter(|somebody| somebody.signs) {

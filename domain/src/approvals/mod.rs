@@ -118,7 +118,7 @@ impl Approval {
         let mut everyone = self.signed.clone();
         everyone.insert(signed.person, signed.clone());
         let stages = self.opened.iter().flat_map(|opened| &opened.stages);
-        let granted = stages.into_iter().all(|stage| is_met(stage, everyone.values()));
+        let granted = stages.into_iter().all(|stage| is_met(stage, &everyone));
         std::iter::once(ApprovalEvent::Signed(signed))
             .chain(granted.then_some(ApprovalEvent::Granted))
             .collect()
@@ -141,11 +141,11 @@ impl Approval {
 }
 
 /// Enough distinct people, and of every required role. A person counts for every role that they hold.
-pub fn is_met<'a>(stage: &Stage, signed: impl Iterator<Item = &'a Signed> + Clone) -> bool {
-    let enough = signed.clone().count() >= usize::try_from(stage.quorum).unwrap_or(usize::MAX);
+pub fn is_met(stage: &Stage, signed: &BTreeMap<PrincipalId, Signed>) -> bool {
+    let at_least = |count: usize, needed: u32| u32::try_from(count).is_ok_and(|c| c >= needed);
     let holds = |requirement: &Requirement| {
-        let held = signed.clone().filter(|s| s.roles.contains(&requirement.role)).count();
-        held >= usize::try_from(requirement.count).unwrap_or(usize::MAX)
+        let held = signed.values().filter(|s| s.roles.contains(&requirement.role)).count();
+        at_least(held, requirement.count)
     };
-    enough && stage.requirements.iter().all(holds)
+    at_least(signed.len(), stage.quorum) && stage.requirements.iter().all(holds)
 }

@@ -33,13 +33,16 @@ fn open(quorum: u32) -> ApprovalEvent {
     ApprovalEvent::Opened(opened(quorum, vec![]))
 }
 
-fn signer(name: &str, roles: &[&str]) -> Option<Signer> {
+fn signer(name: &str, roles: &[&str]) -> Signer {
     let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-    Some(Signer { person: person(name), roles })
+    Signer { person: person(name), roles }
 }
 
 fn sign(name: &str, roles: &[&str]) -> ApprovalCommand {
-    ApprovalCommand::Countersign { signer: signer(name, roles), signature: json!({"by": name}) }
+    ApprovalCommand::Countersign {
+        signer: Some(signer(name, roles)),
+        signature: json!({"by": name}),
+    }
 }
 
 fn signed(name: &str, roles: &[&str]) -> ApprovalEvent {
@@ -48,7 +51,7 @@ fn signed(name: &str, roles: &[&str]) -> ApprovalEvent {
 }
 
 fn reject(name: &str) -> ApprovalCommand {
-    ApprovalCommand::Reject { signer: signer(name, &[]), statement: json!({}), reason: None }
+    ApprovalCommand::Reject { signer: Some(signer(name, &[])), statement: json!({}), reason: None }
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Envelope {
         if bytes.len() > MAX_ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLong);
         }
-        let envelope: Self = strict::parse(bytes)?;
+        let envelope: Self = strict::parse_exact(bytes)?;
         envelope.check_size()?;
         Ok(envelope)
     }

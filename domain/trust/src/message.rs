@@ -88,11 +88,11 @@ impl AgentMessage {
     pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
         let value = parse_value(bytes)?;
         if value.get("cancel").is_some() {
-            let WireCancel { cancel } = shaped(value)?;
+            let WireCancel { cancel } = shaped(&value)?;
             cancel.check_size()?;
             return Ok(Self::Cancel(Box::new(Parsed::from_envelope(cancel)?)));
         }
-        Ok(Self::Job(Box::new(JobMessage::from_wire(shaped(value)?)?)))
+        Ok(Self::Job(Box::new(JobMessage::from_wire(shaped(&value)?)?)))
     }
 }
 
@@ -111,7 +111,7 @@ impl JobMessage {
 
     /// Reads a message that must be a job.
     pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
-        Self::from_wire(shaped(parse_value(bytes)?)?)
+        Self::from_wire(shaped(&parse_value(bytes)?)?)
     }
 
     /// The message's JSON.
@@ -159,7 +159,7 @@ pub struct ResultMessage {
 impl ResultMessage {
     /// Reads a message of the result stream.
     pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
-        let WireResult { result, document } = shaped(parse_value(bytes)?)?;
+        let WireResult { result, document } = shaped(&parse_value(bytes)?)?;
         result.check_size()?;
         Ok(Self { result: Parsed::from_envelope(result)?, document })
     }
@@ -180,8 +180,10 @@ fn parse_value(bytes: &[u8]) -> Result<serde_json::Value, MessageError> {
     Ok(strict::parse_value(bytes)?)
 }
 
-fn shaped<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, MessageError> {
-    Ok(serde_json::from_value(value).map_err(|error| StrictError::Shape(error.to_string()))?)
+fn shaped<T: Serialize + serde::de::DeserializeOwned>(
+    value: &serde_json::Value,
+) -> Result<T, MessageError> {
+    Ok(strict::exact(value)?)
 }
 
 fn written<T: Serialize>(message: &T) -> Result<Vec<u8>, MessageError> {

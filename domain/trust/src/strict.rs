@@ -3,6 +3,7 @@
 //! Refuses what two readers could understand differently: a BOM, duplicate keys, numbers that are not integers
 //! below 2^53, nesting deeper than [`MAX_DEPTH`], anything after the value. Source: PROTOCOL.md, "Encoding, everywhere".
 
+use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
@@ -45,6 +46,24 @@ pub fn parse_value(bytes: &[u8]) -> Result<Value, StrictError> {
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StrictError> {
     let value = parse_value(bytes)?;
     serde_json::from_value(value).map_err(|error| StrictError::Shape(error.to_string()))
+}
+
+/// As [`parse`], for what must say exactly what `T` writes: serde takes an array for a struct and `{"a":null}` for a
+/// unit variant, so that one statement would have several spellings of its shape.
+pub fn parse_exact<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, StrictError> {
+    exact(&parse_value(bytes)?)
+}
+
+/// A strict value as `T`, if `T` writes that very value.
+pub fn exact<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, StrictError> {
+    let shape = |error: serde_json::Error| StrictError::Shape(error.to_string());
+    let parsed: T = serde_json::from_value(value.clone()).map_err(shape)?;
+    let written = serde_json::to_value(&parsed).map_err(shape)?;
+    if written == *value {
+        Ok(parsed)
+    } else {
+        Err(StrictError::Shape("a member is not of the form that the format has".to_owned()))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -160,6 +179,18 @@ mod tests {
             parse_value(b"9007199254740991").unwrap(),
             Value::from(9_007_199_254_740_991_u64)
         );
+    }
+
+    #[test]
+    fn an_array_for_an_object_is_not_exact() {
+        #[derive(Debug, serde::Serialize, serde::Deserialize)]
+        struct Pair {
+            a: u8,
+            b: Option<u8>,
+        }
+        assert!(parse::<Pair>(b"[1,null]").is_ok(), "serde takes it");
+        assert!(parse_exact::<Pair>(b"[1,null]").is_err());
+        assert!(parse_exact::<Pair>(br#"{"b":null,"a":1}"#).is_ok());
     }
 
     proptest! {

@@ -273,6 +273,11 @@ impl Child {
         self.stop_with(Signal::SIGTERM, grace).await
     }
 
+    /// As Ctrl-C (`SIGINT`), then `SIGKILL` after `grace`.
+    pub async fn interrupt(&self, grace: Duration) -> ExitStatus {
+        self.stop_with(Signal::SIGINT, grace).await
+    }
+
     /// Asks it to end with `signal`, and kills it after `grace`.
     pub async fn stop_with(&self, signal: Signal, grace: Duration) -> ExitStatus {
         self.signal(signal);

@@ -1,7 +1,7 @@
 //! Bodies of command-api's requests. Unknown members are refused.
 
-use domain::ids::{ApprovalId, ChangeId, JobId, PrincipalId};
 use domain::identity::{PrincipalKind, Role};
+use domain::ids::{ApprovalId, ChangeId, JobId, PrincipalId};
 use domain::vocabulary::{PolicyRef, RootRef, Stage, Start};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

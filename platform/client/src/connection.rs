@@ -1,9 +1,10 @@
 //! One connection type for both APIs: a person's bearer token or a service's SVID.
 
+use crate::chunks::Chunks;
 use crate::error::{ClientError, ProblemBody};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 /// Longer than the server's own limit, so that its answer arrives.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// A whole log takes a while; a stream that stands still ends after [`TIMEOUT`].
+const LONGEST_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How the caller proves who it is.
 #[derive(Clone)]
@@ -67,11 +70,12 @@ pub struct Cause {
 impl Client {
     /// Connects lazily; `base` is such as `http://127.0.0.1:4610`.
     pub fn new(base: &str, credential: Credential) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+        let builder = reqwest::Client::builder().timeout(TIMEOUT).read_timeout(TIMEOUT).no_proxy();
         let (builder, tenant) = match credential {
             Credential::Token(token) => {
-                let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                    .map_err(|_| ClientError::Request("the token is not visible ASCII".to_owned()))?;
+                let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+                    ClientError::Request("the token is not visible ASCII".to_owned())
+                })?;
                 value.set_sensitive(true);
                 let headers = HeaderMap::from_iter([(reqwest::header::AUTHORIZATION, value)]);
                 (builder.default_headers(headers), None)
@@ -149,6 +153,21 @@ impl Client {
         response.bytes().await.map_err(|source| transport(&url, source))
     }
 
+    /// Opens a long body, such as a log, to be read piece by piece.
+    pub async fn stream(&self, path: &str) -> Result<Chunks, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let request = self.http.request(Method::GET, &url).timeout(LONGEST_STREAM);
+        let (url, response) = self.answered(url, request).await?;
+        Ok(Chunks::new(url, response))
+    }
+
+    /// How far the answer to a read is (`Cs-Position`: `<origin>:<sequence>`), if it says so.
+    pub async fn served_position(&self, path: &str) -> Result<Option<String>, ClientError> {
+        let (_, response) = self.fetch(path, None).await?;
+        let header = response.headers().get(ledger::POSITION_HEADER);
+        Ok(header.and_then(|value| value.to_str().ok()).map(str::to_owned))
+    }
+
     async fn fetch(
         &self,
         path: &str,
@@ -156,11 +175,19 @@ impl Client {
     ) -> Result<(String, Response), ClientError> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(Method::GET, &url);
-        if let Some(tenant) = &self.tenant {
-            request = request.header(HeaderName::from_static("cs-tenant"), tenant);
-        }
         if let Some(position) = position {
             request = request.header("cs-min-position", position).header("prefer", "wait=5");
+        }
+        self.answered(url, request).await
+    }
+
+    async fn answered(
+        &self,
+        url: String,
+        mut request: RequestBuilder,
+    ) -> Result<(String, Response), ClientError> {
+        if let Some(tenant) = &self.tenant {
+            request = request.header(HeaderName::from_static("cs-tenant"), tenant);
         }
         let response = request.send().await.map_err(|source| transport(&url, source))?;
         let response = successful(&url, response).await?;
@@ -168,15 +195,18 @@ impl Client {
     }
 }
 
-fn transport(url: &str, source: reqwest::Error) -> ClientError {
+pub(crate) fn transport(url: &str, source: reqwest::Error) -> ClientError {
     ClientError::Transport { url: url.to_owned(), source: source.without_url() }
 }
 
 async fn json<A: DeserializeOwned>(url: &str, response: Response) -> Result<A, ClientError> {
     let status = response.status().as_u16();
     let bytes = response.bytes().await.map_err(|source| transport(url, source))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|source| ClientError::Answer { url: url.to_owned(), status, source })
+    serde_json::from_slice(&bytes).map_err(|source| ClientError::Answer {
+        url: url.to_owned(),
+        status,
+        source,
+    })
 }
 
 async fn successful(url: &str, response: Response) -> Result<Response, ClientError> {

@@ -3,11 +3,13 @@
 //! The request and answer types here are the ones that both APIs serve and document, so that there is one definition.
 
 pub mod bodies;
+mod chunks;
 pub mod commands;
 mod connection;
 mod error;
 pub mod reads;
 
 pub use bodies::{ReceiptBody, receipt_body};
+pub use chunks::Chunks;
 pub use connection::{Cause, Client, Credential, Replayed, is_ready};
 pub use error::{ClientError, FieldError, ProblemBody};

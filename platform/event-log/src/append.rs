@@ -9,9 +9,7 @@ use async_nats::HeaderMap;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
 use cqrs_es::Aggregate;
-use ledger::{
-    Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, SignedCommit,
-};
+use ledger::{Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, SignedCommit};
 use nats::{Connection, batch};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -19,8 +17,7 @@ use std::time::Duration;
 use trust::keys::PrivateKey;
 
 /// Shortest and longest pause between tries whose outcome is unknown, and how many.
-const PAUSE: (Duration, Duration, usize) =
-    (Duration::from_millis(20), Duration::from_secs(2), 8);
+const PAUSE: (Duration, Duration, usize) = (Duration::from_millis(20), Duration::from_secs(2), 8);
 
 /// Appends to one log; the only way to. Cloning it is cheap.
 #[derive(Debug, Clone)]

@@ -36,7 +36,9 @@ pub enum LogError {
         sha256: String,
     },
     /// The stored position is not in this log: it is another history.
-    #[error("the log holds {found:?} at sequence {sequence} where {expected} was read before: another history")]
+    #[error(
+        "the log holds {found:?} at sequence {sequence} where {expected} was read before: another history"
+    )]
     AnotherHistory {
         /// Where.
         sequence: u64,
@@ -68,7 +70,9 @@ pub enum AppendError {
     #[error("the aggregate has changed meanwhile")]
     Conflict,
     /// Nobody knows whether it was appended; a retry with the same key will find out.
-    #[error("it is not known whether command {command} was recorded; send it again with the same Idempotency-Key")]
+    #[error(
+        "it is not known whether command {command} was recorded; send it again with the same Idempotency-Key"
+    )]
     Unknown {
         /// The command.
         command: String,

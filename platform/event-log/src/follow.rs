@@ -152,7 +152,8 @@ impl Follower {
             }
             Err(condemned) => {
                 tracing::error!(
-                    log.sequence = sequence, reason = condemned.reason.code(),
+                    log.sequence = sequence,
+                    reason = condemned.reason.code(),
                     "a message of the log is condemned"
                 );
                 self.remember(subject, head);

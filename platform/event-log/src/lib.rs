@@ -1,4 +1,4 @@
-//! The log: append, load and follow hash-chained commits in JetStream.
+//! The log: append, load and follow hash-chained commits in `JetStream`.
 //!
 //! * [`Reader`] reads a log or its mirror: aggregates, blobs, raw messages; [`Reader::follow`] gives it in order.
 //! * [`EventLog`] appends: load, find the command, decide, publish with an expectation (PROTOCOL.md "Append").
@@ -15,10 +15,10 @@ mod follow;
 mod guard;
 mod loaded;
 mod open;
-mod recording;
 mod publish;
 mod reader;
 mod recorded;
+mod recording;
 mod store;
 
 pub use append::EventLog;

@@ -58,7 +58,8 @@ impl<A: Aggregate> Loaded<A> {
                     });
                 }
                 tracing::error!(
-                    log.sequence = condemned.sequence, reason = condemned.reason.code(),
+                    log.sequence = condemned.sequence,
+                    reason = condemned.reason.code(),
                     "a message of the log is condemned"
                 );
                 return Ok(());

@@ -31,8 +31,7 @@ pub async fn open_log(
     let identity = reader.identity();
     let origin = identity.origin.to_string();
     let id = LogId::derived("log", &[&origin]).to_string();
-    let opened =
-        Opened { nonce, spec: 1, shard: identity.shard.to_string(), predecessor: None };
+    let opened = Opened { nonce, spec: 1, shard: identity.shard.to_string(), predecessor: None };
     let events = [LogEvent::Opened(opened)];
     let loaded = Loaded::<Log>::default();
     let envelope =

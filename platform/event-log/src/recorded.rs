@@ -1,7 +1,7 @@
 //! A commit as followers see it.
 
 use domain::registry::{Event, UnreadableEvent};
-use ledger::{Actor, Commit, CommandRef, CommitHash, Envelope, Origin, Position};
+use ledger::{Actor, CommandRef, Commit, CommitHash, Envelope, Origin, Position};
 use trust::encoding::Timestamp;
 
 /// A good commit with its events read.
@@ -82,7 +82,8 @@ fn read(envelope: &Envelope) -> Result<Vec<RecordedEvent>, UnreadableEvent> {
     let entries = envelope.events.iter().enumerate();
     entries
         .map(|(index, entry)| {
-            let event = Event::read(aggregate_type, entry.kind.as_str(), entry.schema, &entry.data)?;
+            let event =
+                Event::read(aggregate_type, entry.kind.as_str(), entry.schema, &entry.data)?;
             let (id, kind) = (entry.id.to_string(), entry.kind.to_string());
             Ok(RecordedEvent { id, index, kind, event })
         })

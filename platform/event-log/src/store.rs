@@ -11,7 +11,7 @@ use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventS
 use domain::ids::EventId;
 use domain::registry;
 use ledger::{
-    AggregateRef, CommandRef, CommitHash, Envelope, EventEntry, Receipt, LogIdentity, SPEC,
+    AggregateRef, CommandRef, CommitHash, Envelope, EventEntry, LogIdentity, Receipt, SPEC,
     commit_time,
 };
 use std::collections::HashMap;
@@ -159,8 +159,8 @@ impl<A: Aggregate> EventStore<A> for AggregateStore<A> {
         let commit =
             self.log.append(envelope, context.loaded.last_sequence).await.map_err(carried)?;
         let receipt = Receipt::sign(&commit, &self.log.writer);
-        let receipt = serde_json::to_string(&receipt)
-            .map_err(|error| carried(AppendError::Event(error)))?;
+        let receipt =
+            serde_json::to_string(&receipt).map_err(|error| carried(AppendError::Event(error)))?;
         let metadata = HashMap::from([(RECEIPT.to_owned(), receipt)]);
         Ok(events
             .into_iter()

@@ -110,7 +110,7 @@ pub trait Statement: Serialize + DeserializeOwned {
 
     /// Reads the exact payload bytes.
     fn parse(payload: &[u8]) -> Result<Self, StatementError> {
-        let statement: Self = strict::parse(payload)?;
+        let statement: Self = strict::parse_exact(payload)?;
         statement.check()?;
         Ok(statement)
     }

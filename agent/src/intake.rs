@@ -1,0 +1,259 @@
+//! The agent's queue: one job at a time, cancels as they come, every answer signed and published before its job is
+//! acknowledged.
+
+mod hints;
+mod pending;
+
+use crate::answer::Answer;
+use crate::malformed;
+use crate::signer::{Credentials, SignError};
+use crate::worker::Worker;
+use anyhow::Context as _;
+use chassis::Identity;
+use nats::queues::Report;
+use nats::{AgentQueue, Delivery, QueueError};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use trust::dsse::Parsed;
+use trust::message::{AgentMessage, JobMessage, MessageError};
+use trust::names::JobId;
+use trust::statement::Cancel;
+
+pub use pending::Pending;
+
+/// A third of the 30 s after which an unacknowledged message is delivered again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+/// Longest wait for the messages that are known to lie behind a job.
+const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
+/// Longest delay until a job is tried again whose target cannot be worked on.
+const LONGEST_DELAY_SECONDS: u64 = 30;
+
+/// The loop over one agent's queue.
+pub struct Intake {
+    queue: AgentQueue,
+    pending: Pending,
+    worker: Arc<Worker>,
+    identity: Identity,
+    /// Delivered while another job was running.
+    waiting: VecDeque<Delivery>,
+}
+
+impl Intake {
+    /// An intake that pulls from `queue`.
+    pub fn new(
+        queue: AgentQueue,
+        pending: Pending,
+        worker: Arc<Worker>,
+        identity: Identity,
+    ) -> Self {
+        Self { queue, pending, worker, identity, waiting: VecDeque::new() }
+    }
+
+    /// Works until `stopping` fires; the job under way is finished first.
+    pub async fn run(mut self, stopping: CancellationToken) -> anyhow::Result<()> {
+        while !stopping.is_cancelled() {
+            let delivery = match self.waiting.pop_front() {
+                Some(delivery) => delivery,
+                None => tokio::select! {
+                    () = stopping.cancelled() => break,
+                    next = self.queue.next() => next?,
+                },
+            };
+            self.take(delivery).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, delivery: Delivery) -> anyhow::Result<()> {
+        let Some(job) = job_of(delivery.subject()) else {
+            tracing::error!(
+                sequence = delivery.sequence,
+                "a message on no job's subject is dropped"
+            );
+            return Ok(delivery.acknowledge().await?);
+        };
+        match AgentMessage::parse(delivery.payload()) {
+            Ok(AgentMessage::Job(message)) if message.job.statement().job == job => {
+                self.job(&delivery, &message).await
+            }
+            Ok(AgentMessage::Cancel(cancel)) => Ok(self.keep(&delivery, &cancel).await?),
+            Ok(AgentMessage::Job(_)) => {
+                self.malformed(&delivery, job, &MessageError::Form(other_subject())).await
+            }
+            Err(error) => self.malformed(&delivery, job, &error).await,
+        }
+    }
+
+    async fn job(&mut self, delivery: &Delivery, message: &JobMessage) -> anyhow::Result<()> {
+        let said = message.job.statement();
+        tracing::info!(
+            job = %said.job, attempt = said.attempt, mode = said.mode.name(), data_source = %said.data_source,
+            delivered = delivery.delivered, "job taken in"
+        );
+        hints::claimed(&self.queue, said, self.worker.clock().now()).await;
+        let cancelled = CancellationToken::new();
+        let behind = self.pending.count().await;
+        self.drain(behind, message, &cancelled).await?;
+        let worker = Arc::clone(&self.worker);
+        let working = worker.work(message, &cancelled);
+        match self.while_working(delivery, message, &cancelled, working).await? {
+            Ok(answer) => {
+                hints::progress(&self.queue, &answer).await;
+                self.publish(delivery, &answer).await
+            }
+            Err(error) => {
+                let seconds = 1_u64 << delivery.delivered.min(5);
+                let delay = Duration::from_secs(seconds.min(LONGEST_DELAY_SECONDS));
+                let error = anyhow::Error::new(error);
+                tracing::error!(job = %said.job, error = format!("{error:#}"), ?delay, "nothing can be said yet: again later");
+                Ok(delivery.again_after(delay).await?)
+            }
+        }
+    }
+
+    /// Takes in what is known to lie in the queue behind a job, so that a cancel sent before it began is seen.
+    async fn drain(
+        &mut self,
+        behind: u64,
+        message: &JobMessage,
+        cancelled: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        for _ in 0..behind {
+            match tokio::time::timeout(DRAIN_PATIENCE, self.queue.next()).await {
+                Ok(next) => self.arrived(next?, message, cancelled).await?,
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Drives the work, keeps its message ours, and hears cancels.
+    async fn while_working<T>(
+        &mut self,
+        delivery: &Delivery,
+        message: &JobMessage,
+        cancelled: &CancellationToken,
+        working: impl Future<Output = T>,
+    ) -> Result<T, QueueError> {
+        let mut working = pin!(working);
+        let mut alive = tokio::time::interval(SIGN_OF_LIFE);
+        alive.tick().await;
+        loop {
+            tokio::select! {
+                done = &mut working => return Ok(done),
+                next = self.queue.next() => match next {
+                    Ok(next) => self.arrived(next, message, cancelled).await?,
+                    // The work goes on; the loop over the queue reports it afterwards.
+                    Err(error) => {
+                        tracing::error!(%error, "the queue ended while a job runs");
+                        return Ok(working.await);
+                    }
+                },
+                _ = alive.tick() => self.sign_of_life(delivery).await,
+            }
+        }
+    }
+
+    async fn sign_of_life(&self, delivery: &Delivery) {
+        for held in [delivery].into_iter().chain(&self.waiting) {
+            if let Err(error) = held.in_progress().await {
+                tracing::warn!(%error, "a held message may be delivered again");
+            }
+        }
+    }
+
+    async fn arrived(
+        &mut self,
+        next: Delivery,
+        running: &JobMessage,
+        cancelled: &CancellationToken,
+    ) -> Result<(), QueueError> {
+        match AgentMessage::parse(next.payload()) {
+            Ok(AgentMessage::Cancel(cancel)) => {
+                if cancel.statement().job == running.job.statement().job
+                    && self.worker.takes_back(&cancel, running)
+                {
+                    tracing::info!(job = %cancel.statement().job, "the job is taken back");
+                    cancelled.cancel();
+                }
+                self.keep(&next, &cancel).await
+            }
+            _ => {
+                self.waiting.push_back(next);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a cancel for whenever its job comes (again): it is verified against the job then.
+    async fn keep(&self, delivery: &Delivery, cancel: &Parsed<Cancel>) -> Result<(), QueueError> {
+        let job = &cancel.statement().job;
+        match self.worker.state().keep_cancel(job, cancel.envelope()) {
+            Ok(()) => delivery.acknowledge().await,
+            Err(error) => {
+                tracing::error!(%job, %error, "a cancel cannot be kept: again later");
+                delivery.again_after(Duration::from_secs(1)).await
+            }
+        }
+    }
+
+    async fn malformed(
+        &self,
+        delivery: &Delivery,
+        job: JobId,
+        error: &MessageError,
+    ) -> anyhow::Result<()> {
+        match malformed::refuse(&self.worker, job, delivery.payload(), error)? {
+            Some(answer) => self.publish(delivery, &answer).await,
+            None => {
+                tracing::error!(subject = delivery.subject(), %error, "a malformed message is dropped");
+                Ok(delivery.acknowledge().await?)
+            }
+        }
+    }
+
+    /// Signs and publishes until it is acknowledged; only then is the job settled.
+    async fn publish(&self, delivery: &Delivery, answer: &Answer) -> anyhow::Result<()> {
+        let message = match self.sign(answer) {
+            Ok(message) => message,
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                tracing::error!(job = %answer.job, error = format!("{error:#}"), "the answer cannot be signed: again later");
+                return Ok(delivery.again_after(Duration::from_secs(2)).await?);
+            }
+        };
+        let attempt = u32::try_from(answer.attempt).unwrap_or(u32::MAX);
+        let job = answer.job.as_str();
+        self.queue
+            .publish(job, attempt, Report::Result, message.into())
+            .await
+            .with_context(|| format!("the result of {job} cannot be published"))?;
+        tracing::info!(
+            job, attempt, outcome = ?answer.outcome, refusal = answer.refusal.map(trust::accept::Reason::name),
+            "answered"
+        );
+        // Settled late or twice is harmless: the stored answer is given again.
+        if let Err(error) = delivery.acknowledge().await {
+            tracing::warn!(job, %error, "the job may be delivered again");
+        }
+        Ok(())
+    }
+
+    fn sign(&self, answer: &Answer) -> Result<Vec<u8>, SignError> {
+        let credentials = Credentials::current(self.identity.source())?;
+        credentials.sign(answer, self.worker.clock().now())
+    }
+}
+
+/// The job of `cs.jobs.<tenant>.<agent>.<job>`.
+fn job_of(subject: &str) -> Option<JobId> {
+    subject.rsplit('.').next()?.parse().ok()
+}
+
+fn other_subject() -> trust::strict::StrictError {
+    trust::strict::StrictError::Shape("the job is another one than its subject's".to_owned())
+}

@@ -1,0 +1,53 @@
+//! A message that is not a job, on a job's subject: refused as `malformed`, by as much of it as can be read.
+
+use crate::answer::{Answer, End, Subject};
+use crate::worker::Worker;
+use serde_json::Value;
+use trust::accept::Refusal;
+use trust::encoding::{Sha256Digest, from_base64};
+use trust::message::MessageError;
+use trust::names::JobId;
+use trust::statement::{Mode, StatementError};
+
+/// The answer, or `None` if not even a data source can be named: there is nobody to answer to then.
+///
+/// The job comes from the subject. Attempt, fence, data source and mode come from the payload as far as it can be read;
+/// an agent with one data source can only mean that one.
+pub fn refuse(
+    worker: &Worker,
+    job: JobId,
+    bytes: &[u8],
+    error: &MessageError,
+) -> Result<Option<Answer>, StatementError> {
+    let payload = job_payload(bytes);
+    let said: Value = payload
+        .as_deref()
+        .and_then(|payload| serde_json::from_slice(payload).ok())
+        .unwrap_or_default();
+    let member = |name: &str| said.get(name).cloned().unwrap_or_default();
+    let site = worker.site();
+    let mut configured = site.data_sources.keys();
+    let only = configured.next().filter(|_| configured.next().is_none()).cloned();
+    let named = serde_json::from_value(member("data_source")).ok();
+    let Some(data_source) = named.or(only) else { return Ok(None) };
+    let subject = Subject {
+        tenant: site.tenant.clone(),
+        agent: site.agent.clone(),
+        data_source,
+        job,
+        attempt: member("attempt").as_u64().filter(|attempt| *attempt > 0).unwrap_or(1),
+        fence: member("fence").as_u64().unwrap_or(0),
+        job_sha256: Sha256Digest::of(payload.as_deref().unwrap_or(bytes)),
+        change_sha256: serde_json::from_value(member("change_sha256")).ok(),
+        root: worker.root().reference(),
+        mode: serde_json::from_value(member("mode")).unwrap_or(Mode::Introspect),
+        counted: Vec::new(),
+        started_at: worker.clock().now(),
+    };
+    subject.refused(&Refusal::from(error), End::default(), worker.clock()).map(Some)
+}
+
+fn job_payload(bytes: &[u8]) -> Option<Vec<u8>> {
+    let message: Value = serde_json::from_slice(bytes).ok()?;
+    from_base64(message.get("job")?.get("payload")?.as_str()?).ok()
+}

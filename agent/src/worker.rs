@@ -1,0 +1,299 @@
+//! Judges jobs and has them done. The decision is `trust::accept::judge`; everything here only feeds it and obeys it.
+
+use crate::answer::{Answer, End, Subject};
+use crate::config::{Config, InvalidConfig};
+use crate::executor::{self, Means, Order, check_own_limits, recovery};
+use crate::introspect::introspect;
+use crate::journal::{self, StoredAnswer, Wanted};
+use crate::state::{State, StateError};
+use crate::target::{Guard, Target, TargetError};
+use chassis::Clock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
+use trust::accept::{JournalView, Moment, Refusal, Site, Verdict, cancels, judge};
+use trust::dsse::{Envelope, EnvelopeError, Parsed};
+use trust::keys::KeyId;
+use trust::message::JobMessage;
+use trust::names::{DataSourceId, TenantSlug};
+use trust::pinned::{PinnedRoot, RootError};
+use trust::spiffe::SpiffeId;
+use trust::statement::{Cancel, Change, Mode};
+
+/// The last line that needs neither journal nor target: what fails up to here never opens a session.
+const LAST_LINE_WITHOUT_TARGET: u8 = 4;
+
+/// Why the agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration makes no sense, or is another agent's.
+    #[error("the configuration is refused")]
+    Config(#[from] InvalidConfig),
+    /// The root's file cannot be read.
+    #[error("cannot read the trust root {}", path.display())]
+    RootFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not an envelope.
+    #[error("{} is not a trust root", path.display())]
+    RootEnvelope {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: EnvelopeError,
+    },
+    /// It is not the pinned one, or its own keys did not sign it.
+    #[error("the trust root {} is refused", path.display())]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: RootError,
+    },
+    /// It is another tenant's.
+    #[error("the trust root is of {root}, the configuration of {configured}")]
+    RootOfOther {
+        /// The root's tenant.
+        root: TenantSlug,
+        /// The configured one.
+        configured: TenantSlug,
+    },
+    /// The agent's state cannot be used.
+    #[error("the agent's state is refused")]
+    State(#[from] StateError),
+}
+
+/// One agent with its site's configuration, pinned root, state and targets.
+#[derive(Debug)]
+pub struct Worker {
+    site: Site,
+    revoked: BTreeMap<DataSourceId, BTreeSet<KeyId>>,
+    targets: BTreeMap<DataSourceId, Target>,
+    root: PinnedRoot,
+    state: State,
+    clock: Clock,
+}
+
+impl Worker {
+    /// Opens root and state; refuses to work as anybody else than `own`. Targets are not connected to.
+    pub fn open(config: &Config, own: &SpiffeId, clock: Clock) -> Result<Self, StartError> {
+        config.check(own)?;
+        let path = &config.root.file;
+        let bytes = std::fs::read(path)
+            .map_err(|source| StartError::RootFile { path: path.clone(), source })?;
+        let envelope = Envelope::parse(&bytes)
+            .map_err(|source| StartError::RootEnvelope { path: path.clone(), source })?;
+        let root = PinnedRoot::open(&envelope, &config.root_pin())
+            .map_err(|source| StartError::Root { path: path.clone(), source })?;
+        if root.root().tenant != config.tenant {
+            let (root, configured) = (root.root().tenant.clone(), config.tenant.clone());
+            return Err(StartError::RootOfOther { root, configured });
+        }
+        let state = State::open(&config.state_dir, own)?;
+        state.accept_root(root.reference())?;
+        let sources = || config.data_sources.iter();
+        Ok(Self {
+            site: config.site(own),
+            revoked: sources().map(|s| (s.id.clone(), s.revoked_keys.clone())).collect(),
+            targets: sources().map(|s| (s.id.clone(), Target::new(s))).collect(),
+            root,
+            state,
+            clock,
+        })
+    }
+
+    /// What the predicate is told about this site.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The current root.
+    pub fn root(&self) -> &PinnedRoot {
+        &self.root
+    }
+
+    /// The agent's durable state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The agent's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Judges a job, does it if everything holds, and gives the answer to sign. `cancelled` fires when a verified cancel
+    /// comes while it runs.
+    ///
+    /// An error means that nothing can be said now, and the job is to be delivered again.
+    pub async fn work(
+        &self,
+        message: &JobMessage,
+        cancelled: &CancellationToken,
+    ) -> Result<Answer, TargetError> {
+        let job = message.job.statement();
+        let site = self.site_for(&job.data_source);
+        let started_at = self.clock.now();
+        let who = (&site.tenant, &site.agent);
+        let subject = Subject::of_message(message, who, &self.root, &site.revoked_keys, started_at);
+        // As if the target agreed: what is refused even so is refused without opening a session.
+        let moment = Moment {
+            now: started_at,
+            time_floor: self.state.time_floor(),
+            target_clock: Some(started_at),
+        };
+        let early = judge(message, &site, &self.root, &moment, &JournalView::default());
+        let target = self.targets.get(&job.data_source);
+        let (early, target) = match (early, target) {
+            (Err(refusal), Some(target))
+                if refusal.line() > LAST_LINE_WITHOUT_TARGET && job.mode != Mode::Introspect =>
+            {
+                (Some(refusal), target)
+            }
+            (Err(refusal), _) => return self.refused(&subject, &refusal),
+            (Ok(_), Some(target)) => (None, target),
+            (Ok(_), None) => {
+                let sentence = format!("{} is not configured here", job.data_source);
+                return self.refused(&subject, &Refusal::not_supported(4, sentence));
+            }
+        };
+        if self.kept_cancel(message, &site) {
+            cancelled.cancel();
+        }
+        if early.is_none() {
+            self.state.raise_time_floor(started_at)?;
+        }
+        if job.mode == Mode::Introspect {
+            return introspect(target, &subject, cancelled, &self.clock).await;
+        }
+        match self.migrate(message, &site, target, &subject, cancelled).await {
+            Err(error) => self.without_target(error, early.as_ref(), &subject),
+            answered => answered,
+        }
+    }
+
+    /// Whether this cancel, come while the job is here, takes it back.
+    pub fn takes_back(&self, cancel: &Parsed<Cancel>, message: &JobMessage) -> bool {
+        let site = self.site_for(&message.job.statement().data_source);
+        match cancels(cancel, &message.job, &site, &self.root) {
+            Ok(()) => true,
+            Err(refusal) => {
+                let (job, refusal) = (&cancel.statement().job, refusal.name());
+                tracing::warn!(%job, refusal, "a cancel was refused");
+                false
+            }
+        }
+    }
+
+    async fn migrate(
+        &self,
+        message: &JobMessage,
+        site: &Site,
+        target: &Target,
+        subject: &Subject,
+        cancelled: &CancellationToken,
+    ) -> Result<Answer, TargetError> {
+        let mut guard = Guard::take(target).await?;
+        journal::prepare(guard.client(), &target.id).await?;
+        recovery::resolve(&mut guard, &self.state).await?;
+        let view = self.view(message, &guard).await?;
+        let moment = Moment {
+            now: self.clock.now(),
+            time_floor: self.state.time_floor(),
+            target_clock: Some(guard.clock().await?),
+        };
+        let accepted = match judge(message, site, &self.root, &moment, &view) {
+            Ok(Verdict::Redelivered(stored)) => return Ok(Answer::stored(stored)?),
+            Ok(Verdict::Accepted(accepted)) => accepted,
+            Err(refusal) => return self.refused_here(subject, &refusal, &mut guard).await,
+        };
+        let Some(migration) = accepted.migration() else {
+            let refusal = Refusal::not_supported(4, "there is nothing to run");
+            return self.refused_here(subject, &refusal, &mut guard).await;
+        };
+        if let Err(refusal) = check_own_limits(migration).await {
+            return self.refused_here(subject, &refusal, &mut guard).await;
+        }
+        let means = Means { state: &self.state, clock: &self.clock, cancelled };
+        match Order::new(&accepted, migration, subject, target, means) {
+            Ok(order) => executor::run(&order, &mut guard).await,
+            Err(refusal) => self.refused_here(subject, &refusal, &mut guard).await,
+        }
+    }
+
+    async fn view(&self, message: &JobMessage, guard: &Guard) -> Result<JournalView, TargetError> {
+        let job = message.job.statement();
+        let change = message.change.clone().map(Parsed::<Change>::from_envelope);
+        let change = change.and_then(Result::ok);
+        let agent_fences = self.state.fences(&job.data_source);
+        let wanted = Wanted {
+            job: &job.job,
+            attempt: job.attempt,
+            change: change.as_ref().map(|c| (&c.statement().change, c.sha256())),
+            agent_fences: &agent_fences,
+        };
+        journal::view(guard.client(), wanted).await
+    }
+
+    /// What can be said although the target cannot be worked on: that the job is refused whatever the target says, if it
+    /// never began here.
+    fn without_target(
+        &self,
+        error: TargetError,
+        early: Option<&Refusal>,
+        subject: &Subject,
+    ) -> Result<Answer, TargetError> {
+        if error.is_wrong_database() {
+            tracing::error!(data_source = %subject.data_source, %error, "this is not the database of the data source");
+            return self.refused(subject, &Refusal::not_supported(7, error.to_string()));
+        }
+        match early {
+            Some(refusal) if !self.state.has_begun(&subject.job, subject.attempt) => {
+                self.refused(subject, refusal)
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn refused(&self, subject: &Subject, refusal: &Refusal) -> Result<Answer, TargetError> {
+        Ok(subject.refused(refusal, End::default(), &self.clock)?)
+    }
+
+    /// Refuses a dispatcher's own job, and remembers that: the attempt must not run when it comes again.
+    async fn refused_here(
+        &self,
+        subject: &Subject,
+        refusal: &Refusal,
+        guard: &mut Guard,
+    ) -> Result<Answer, TargetError> {
+        let answer = self.refused(subject, refusal)?;
+        let stored = StoredAnswer {
+            job: &answer.job,
+            attempt: answer.attempt,
+            job_sha256: subject.job_sha256,
+            result: &answer.payload,
+            document: None,
+        };
+        journal::record(guard, None, stored).await?;
+        Ok(answer)
+    }
+
+    fn kept_cancel(&self, message: &JobMessage, site: &Site) -> bool {
+        let kept = self.state.cancels(&message.job.statement().job);
+        let mut kept = kept.into_iter().filter_map(|cancel| Parsed::from_envelope(cancel).ok());
+        kept.any(|cancel| cancels(&cancel, &message.job, site, &self.root).is_ok())
+    }
+
+    /// The site with the keys that this data source revokes on top.
+    fn site_for(&self, source: &DataSourceId) -> Site {
+        let mut site = self.site.clone();
+        site.revoked_keys.extend(self.revoked.get(source).into_iter().flatten().copied());
+        site
+    }
+}

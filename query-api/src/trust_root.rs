@@ -1,0 +1,37 @@
+//! The tenant's newest trust root, as its signers signed it.
+
+use crate::answer::{Answer, Answered, has_version};
+use crate::problem::unread;
+use crate::reading::Reading;
+use crate::state::AppState;
+use axum::extract::State;
+use chassis::Problem;
+use client::reads::TrustRootBody;
+use domain::identity::TrustRootError;
+use http::HeaderMap;
+use projections::trust_roots;
+use trust::encoding::to_base64;
+
+/// Read the tenant's current trust root. A site pins what its own operator checked, never what this says.
+#[utoipa::path(get, path = "/v1/trust-root", tag = "identity",
+    responses((status = 200, body = TrustRootBody), (status = 304, description = "Not modified"), Problem))]
+#[tracing::instrument(skip_all, err(Debug))]
+pub async fn get_trust_root(
+    State(state): State<AppState>,
+    reading: Reading,
+    headers: HeaderMap,
+) -> Answered {
+    let found = trust_roots::current(&state.database, &reading.tenant).await.map_err(unread)?;
+    let current = found.ok_or_else(|| Problem::refusal(&TrustRootError::NotFound))?;
+    if has_version(&headers, current.version) {
+        return Ok(Answer::not_modified(&reading, current.version));
+    }
+    let envelope = current.envelope_sha256.to_string();
+    let bytes = state.named_blob(&reading.tenant, &envelope).await?;
+    let body = TrustRootBody {
+        version: current.version,
+        sha256: current.sha256.to_string(),
+        envelope: to_base64(&bytes),
+    };
+    Ok(Answer::json(&reading, body).version(current.version))
+}

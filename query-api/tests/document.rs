@@ -1,0 +1,53 @@
+//! The `OpenAPI` document says what integrators need to know of every route.
+
+use countersign_query_api::{open_api_json, problem};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+#[test]
+fn every_route_has_an_operation_id_a_summary_and_its_problems() {
+    let document: Value = serde_json::from_str(&open_api_json().unwrap()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut ids = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let named = format!("{method} {path}");
+            assert_eq!(method, "get", "{named}: query-api only reads");
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{named}: {id} twice");
+            assert!(!operation["summary"].as_str().unwrap().is_empty(), "{named}");
+            assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{named}");
+            let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
+            assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{named}");
+            let named_in_path = path.matches('{').count();
+            let documented = operation["parameters"].as_array().into_iter().flatten();
+            let documented = documented.filter(|parameter| parameter["in"] == "path").count();
+            assert_eq!(documented, named_in_path, "{named}");
+        }
+    }
+    assert_eq!(ids.len(), 17, "{ids:?}");
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    let text = open_api_json().unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    for reference in text.split("\"$ref\": \"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+}
+
+#[test]
+fn a_code_is_listed_once() {
+    let codes: BTreeSet<&str> = problem::CATALOGUE.iter().map(|entry| entry.code).collect();
+    assert_eq!(codes.len(), problem::CATALOGUE.len());
+}
+
+#[test]
+fn the_binary_prints_the_document() {
+    let binary = env!("CARGO_BIN_EXE_query-api");
+    let printed = std::process::Command::new(binary).arg("openapi").output().unwrap();
+    assert!(printed.status.success());
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), open_api_json().unwrap());
+}

@@ -1,0 +1,21 @@
+//! What is in the sample database.
+
+use crate::platform::Platform;
+use tokio_postgres::{Client, NoTls};
+
+/// The columns of a table of schema `public`, as `name type`; none if there is no such table.
+pub async fn columns(platform: &Platform, table: &str) -> anyhow::Result<Vec<String>> {
+    let client = connect(platform).await?;
+    let query = "SELECT column_name || ' ' || data_type FROM information_schema.columns \
+                 WHERE table_schema = 'public' AND table_name = $1 ORDER BY ordinal_position";
+    let rows = client.query(query, &[&table]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Connects with the credentials of the role that owns it.
+#[expect(clippy::disallowed_methods, reason = "the driver's connection task ends with its client")]
+pub async fn connect(platform: &Platform) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(&platform.target()?.url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
