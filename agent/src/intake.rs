@@ -56,16 +56,22 @@ impl Intake {
     /// Works until `stopping` fires; the job under way is finished first.
     pub async fn run(mut self, stopping: CancellationToken) -> anyhow::Result<()> {
         while !stopping.is_cancelled() {
-            let delivery = match self.waiting.pop_front() {
-                Some(delivery) => delivery,
-                None => tokio::select! {
-                    () = stopping.cancelled() => break,
-                    next = self.queue.next() => next?,
-                },
+            let delivery = tokio::select! {
+                biased;
+                () = stopping.cancelled() => break,
+                delivery = self.next() => delivery?,
             };
             self.take(delivery).await?;
         }
         Ok(())
+    }
+
+    /// What was held back comes first.
+    async fn next(&mut self) -> Result<Delivery, QueueError> {
+        match self.waiting.pop_front() {
+            Some(held) => Ok(held),
+            None => self.queue.next().await,
+        }
     }
 
     async fn take(&mut self, delivery: Delivery) -> anyhow::Result<()> {
@@ -99,7 +105,7 @@ impl Intake {
         let behind = self.pending.count().await;
         self.drain(behind, message, &cancelled).await?;
         let worker = Arc::clone(&self.worker);
-        let working = worker.work(message, &cancelled);
+        let working = Box::pin(worker.work(message, &cancelled));
         match self.while_working(delivery, message, &cancelled, working).await? {
             Ok(answer) => {
                 hints::progress(&self.queue, &answer).await;
@@ -172,21 +178,16 @@ impl Intake {
         running: &JobMessage,
         cancelled: &CancellationToken,
     ) -> Result<(), QueueError> {
-        match AgentMessage::parse(next.payload()) {
-            Ok(AgentMessage::Cancel(cancel)) => {
-                if cancel.statement().job == running.job.statement().job
-                    && self.worker.takes_back(&cancel, running)
-                {
-                    tracing::info!(job = %cancel.statement().job, "the job is taken back");
-                    cancelled.cancel();
-                }
-                self.keep(&next, &cancel).await
-            }
-            _ => {
-                self.waiting.push_back(next);
-                Ok(())
-            }
+        let Ok(AgentMessage::Cancel(cancel)) = AgentMessage::parse(next.payload()) else {
+            self.waiting.push_back(next);
+            return Ok(());
+        };
+        let job = &cancel.statement().job;
+        if *job == running.job.statement().job && self.worker.takes_back(&cancel, running) {
+            tracing::info!(%job, "the job is taken back");
+            cancelled.cancel();
         }
+        self.keep(&next, &cancel).await
     }
 
     /// Keeps a cancel for whenever its job comes (again): it is verified against the job then.
@@ -207,13 +208,12 @@ impl Intake {
         job: JobId,
         error: &MessageError,
     ) -> anyhow::Result<()> {
-        match malformed::refuse(&self.worker, job, delivery.payload(), error)? {
-            Some(answer) => self.publish(delivery, &answer).await,
-            None => {
-                tracing::error!(subject = delivery.subject(), %error, "a malformed message is dropped");
-                Ok(delivery.acknowledge().await?)
-            }
-        }
+        let refused = malformed::refuse(&self.worker, job, delivery.payload(), error)?;
+        let Some(answer) = refused else {
+            tracing::error!(subject = delivery.subject(), %error, "a malformed message is dropped");
+            return Ok(delivery.acknowledge().await?);
+        };
+        self.publish(delivery, &answer).await
     }
 
     /// Signs and publishes until it is acknowledged; only then is the job settled.

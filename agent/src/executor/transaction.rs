@@ -222,13 +222,9 @@ fn own_failure(session: &Session, error: Error) -> Stop {
 
 fn target_failure(error: TargetError) -> Stop {
     match error {
-        TargetError::Query { what, source } => match database_error(&source) {
-            Some(said) => Stop::Failed(said),
-            None => {
-                tracing::warn!(what, "the session was lost");
-                Stop::Lost(None)
-            }
-        },
+        TargetError::Query { source, .. } => {
+            database_error(&source).map_or(Stop::Lost(None), Stop::Failed)
+        }
         other => Stop::Target(other),
     }
 }

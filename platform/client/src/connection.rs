@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Longer than the server's own limit, so that its answer arrives.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A whole log takes a while; a stream that stands still ends after [`TIMEOUT`].
-const LONGEST_STREAM: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_STREAM: Duration = Duration::from_hours(24);
 
 /// How the caller proves who it is.
 #[derive(Clone)]

@@ -63,7 +63,7 @@ impl Got {
 
     /// Status and code of a problem.
     pub fn problem(&self) -> (u16, String) {
-        let code = self.json().ok().and_then(|body| Some(body["code"].as_str()?.to_owned()));
+        let code = self.json().ok().and_then(|body| Some(body.get("code")?.as_str()?.to_owned()));
         (self.status.as_u16(), code.unwrap_or_default())
     }
 }
@@ -85,7 +85,7 @@ impl World {
         let identity =
             LogIdentity { origin: ORIGIN.parse()?, shard: SHARD.parse()?, writers: vec![key] };
         let appender = stack.connect_service(identities::COMMAND_API).await?;
-        let request = request("open_log", ORIGIN)?;
+        let request = request("open_log", ORIGIN);
         open_log(&appender, identity.clone(), &writer, "00".repeat(32), &request).await?;
         let log = EventLog::open(&appender, identity.clone(), writer).await?;
         let url = stack.postgres().create_database("reads").await?;
@@ -148,7 +148,7 @@ impl World {
     {
         let key = format!("{tenant}/{id}/{command:?}");
         let target = Target { tenant: tenant.to_owned(), id: id.to_owned() };
-        let mut request = request("test", &key)?;
+        let mut request = request("test", &key);
         request.actor.id = person(by);
         Ok(self.log.execute::<A, C>(&target, command, &request).await?.receipt)
     }
@@ -248,8 +248,8 @@ impl World {
     }
 }
 
-fn request(kind: &str, key: &str) -> anyhow::Result<Request> {
-    Ok(Request {
+fn request(kind: &str, key: &str) -> Request {
+    Request {
         command: CommandId::derived("command", &[SYSTEM_TENANT, kind, key]),
         kind: kind.to_owned(),
         digest: RequestDigest::of(key.as_bytes()),
@@ -258,5 +258,5 @@ fn request(kind: &str, key: &str) -> anyhow::Result<Request> {
         correlation_id: "test".to_owned(),
         causation_id: None,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
-    })
+    }
 }

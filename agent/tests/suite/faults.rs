@@ -1,0 +1,170 @@
+//! Lost connections, killed backends, crashed agents: the outcome is right, and nothing runs twice.
+
+use crate::proxy::{AtCommit, Proxy};
+use crate::site::{Site, until};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const SLOW: &str =
+    "insert into runs values (1); create table orders (id int); select pg_sleep(30);";
+const QUICK: &str = "insert into runs values (1); create table orders (id int);";
+/// Sleeps inside COMMIT.
+const SLOW_COMMIT: &str = "insert into runs values (1); create table orders (id int);
+    create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(30); return null; end $$;
+    create constraint trigger slow after insert on orders deferrable initially deferred
+        for each row execute function slow();
+    insert into orders values (1);";
+
+async fn site(name: &str) -> anyhow::Result<Site> {
+    let site = Site::start(name, "").await?;
+    site.execute("create table runs (n int)").await?;
+    Ok(site)
+}
+
+fn sleeping(database: &str) -> String {
+    format!(
+        "select exists (select from pg_stat_activity where datname = '{database}' \
+         and wait_event = 'PgSleep' and application_name like 'job_%')"
+    )
+}
+
+async fn kill_when_sleeping(site: &Site) -> anyhow::Result<()> {
+    let hand = site.hand().await?;
+    until(&hand, &sleeping(&site.database)).await?;
+    let kill = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' \
+                and datname = current_database()";
+    hand.client.query_one(kill, &[]).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backend_that_is_killed_while_the_file_runs_leaves_nothing() {
+    let site = site("killed_running").await.unwrap();
+    let message = site.message("killed_running", SLOW, 1).await.unwrap();
+    let (told, killed) = tokio::join!(site.work(&message), kill_when_sleeping(&site));
+    killed.unwrap();
+    let told = told.unwrap();
+    assert_eq!(told.words(), "failed_clean 57P01");
+    assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_backend_that_is_killed_inside_commit_leaves_nothing() {
+    let site = site("killed_commit").await.unwrap();
+    let message = site.message("killed_commit", SLOW_COMMIT, 1).await.unwrap();
+    let (told, killed) = tokio::join!(site.work(&message), kill_when_sleeping(&site));
+    killed.unwrap();
+    assert_eq!(told.unwrap().words(), "failed_clean 57P01");
+    assert!(!site.has_table("orders").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_commit_that_never_reached_the_server_is_a_clean_failure() {
+    let site = site("lost_commit").await.unwrap();
+    let message = site.message("lost_commit", QUICK, 1).await.unwrap();
+    let proxy = Proxy::start(site.port()).await.unwrap();
+    site.set_url(&proxy.url(&site.url, site.port())).unwrap();
+    proxy.at_commit(AtCommit::Lose);
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "failed_clean");
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_has_succeeded() {
+    let site = site("lost_answer").await.unwrap();
+    let message = site.message("lost_answer", QUICK, 1).await.unwrap();
+    let proxy = Proxy::start(site.port()).await.unwrap();
+    site.set_url(&proxy.url(&site.url, site.port())).unwrap();
+    proxy.at_commit(AtCommit::LoseAnswer);
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "succeeded");
+    assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_after_commit_finds_its_answer() {
+    let site = site("died_after").await.unwrap();
+    let message = site.message("died_after", QUICK, 1).await.unwrap();
+    let proxy = Proxy::start(site.port()).await.unwrap();
+    site.set_url(&proxy.url(&site.url, site.port())).unwrap();
+    proxy.at_commit(AtCommit::Silence);
+    tokio::select! {
+        told = site.work(&message) => panic!("{told:?}"),
+        () = proxy.happened.notified() => {}
+    }
+    let site = site.restart().unwrap();
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "succeeded");
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_while_the_file_runs_ends_its_old_backend_and_runs_it_once() {
+    let site = site("died_running").await.unwrap();
+    // Slow the first time only.
+    let sql = "select case when pg_try_advisory_lock(7) then pg_sleep(0) else pg_sleep(30) end; \
+               insert into runs values (1); create table orders (id int);";
+    let message = site.message("died_running", sql, 1).await.unwrap();
+    let hand = site.hand().await.unwrap();
+    hand.client.batch_execute("select pg_advisory_lock(7)").await.unwrap();
+    let watch = site.hand().await.unwrap();
+    let asleep = sleeping("died_running");
+    tokio::select! {
+        told = site.work(&message) => panic!("{told:?}"),
+        asleep = until(&watch, &asleep) => asleep.unwrap(),
+    }
+    drop(hand);
+    let site = site.restart().unwrap();
+    let free = "select not exists (select from pg_locks where locktype = 'advisory' and objid = 7 \
+                and database = (select oid from pg_database where datname = current_database()))";
+    until(&watch, free).await.unwrap();
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "succeeded");
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_decided_is_unknown_and_never_runs_again() {
+    let site = site("undecided").await.unwrap();
+    let message = site.message("undecided", QUICK, 1).await.unwrap();
+    let proxy = Proxy::start(site.port()).await.unwrap();
+    site.set_url(&proxy.url(&site.url, site.port())).unwrap();
+    proxy.at_commit(AtCommit::Silence);
+    tokio::select! {
+        told = site.work(&message) => panic!("{told:?}"),
+        () = proxy.happened.notified() => {}
+    }
+    // Somebody takes the journal's word away: committed, and nothing says by whom.
+    site.execute("truncate countersign.journal, countersign.results").await.unwrap();
+    let site = site.restart().unwrap();
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "unknown");
+    assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+    let consumed = "select count(*) from countersign.journal where state = 'started'";
+    assert_eq!(site.number(consumed).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_the_running_file_and_rolls_it_back() {
+    let site = site("cancel_running").await.unwrap();
+    let message = site.message("cancel_running", SLOW, 1).await.unwrap();
+    let cancelled = CancellationToken::new();
+    let cancel = async {
+        let hand = site.hand().await?;
+        until(&hand, &sleeping("cancel_running")).await?;
+        cancelled.cancel();
+        anyhow::Ok(())
+    };
+    let working = site.work_until(&message, &cancelled);
+    let (told, done) =
+        tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(working, cancel) })
+            .await
+            .unwrap();
+    done.unwrap();
+    assert_eq!(told.unwrap().words(), "failed_clean");
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 0);
+}

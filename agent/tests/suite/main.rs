@@ -1,0 +1,10 @@
+//! The agent against a real `PostgreSQL`: judge, execute, journal, answer.
+
+mod approvals;
+mod faults;
+mod introspection;
+mod migrations;
+mod proxy;
+mod results;
+mod site;
+mod transactions;

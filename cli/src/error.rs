@@ -1,0 +1,420 @@
+//! Every way in which a command fails: one line with a code, an exit code, and what to do next where it is known.
+
+use crate::exit::Exit;
+use crate::review::Mismatch;
+use client::ClientError;
+use ledger::{BundleError, PolicyError, VerifyError};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use trust::keys::KeyError;
+
+/// Every code of the command line itself.
+pub const CODES: &[&str] = &[
+    "cli.answer_unreadable",
+    "cli.api_unreachable",
+    "cli.approval_mismatch",
+    "cli.bundle_unreadable",
+    "cli.config_invalid",
+    "cli.confirmation_needed",
+    "cli.failed",
+    "cli.file_exists",
+    "cli.file_unreadable",
+    "cli.file_unwritable",
+    "cli.key_file_open_to_others",
+    "cli.key_invalid",
+    "cli.log_unknown",
+    "cli.no_token",
+    "cli.not_confirmed",
+    "cli.not_open_for_approval",
+    "cli.policy_invalid",
+    "cli.randomness",
+    "cli.request_invalid",
+    "cli.sql_too_large",
+    "cli.timed_out",
+];
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A read was not answered.
+    #[error(transparent)]
+    Api(#[from] ClientError),
+    /// A command was not answered as hoped.
+    #[error(transparent)]
+    Command {
+        /// What it would be repeated with.
+        key: String,
+        /// Why.
+        source: ClientError,
+    },
+    /// A file cannot be read.
+    #[error("{what} {} cannot be read", path.display())]
+    ReadFile {
+        /// What it is for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("{} cannot be written", path.display())]
+    WriteFile {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something is there already.
+    #[error("{} exists already, and is not overwritten", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The configuration file is not one.
+    #[error("the configuration {} is not valid", path.display())]
+    Config {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: Box<toml::de::Error>,
+    },
+    /// Nobody said who asks.
+    #[error("there is no token: nobody knows who you are")]
+    NoToken,
+    /// A file is not a private key.
+    #[error("{} is not a usable private key", path.display())]
+    Key {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// Others can read a private key.
+    #[error("the private key {} is open to others (mode {mode:04o})", path.display())]
+    KeyMode {
+        /// Where.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
+    /// The SQL file is larger than anybody takes.
+    #[error("{} has {size} bytes; an SQL file has at most {}", path.display(), sql::MAX_FILE_BYTES)]
+    SqlTooLarge {
+        /// Where.
+        path: PathBuf,
+        /// Its length.
+        size: usize,
+    },
+    /// Nobody can sign the change now.
+    #[error("the change {change} is {state}: there is no approval to sign")]
+    NotOpen {
+        /// Which.
+        change: String,
+        /// Where it stands.
+        state: String,
+    },
+    /// What would be signed is not what the server says it is.
+    #[error("nothing was signed")]
+    Mismatch(#[from] Mismatch),
+    /// Nobody is at a terminal to say yes.
+    #[error("nobody is at a terminal to confirm the signature")]
+    ConfirmationNeeded,
+    /// The person said no.
+    #[error("nothing was signed: you did not say yes")]
+    NotConfirmed,
+    /// Watching took too long.
+    #[error("the change {change} has not ended after {seconds} s")]
+    TimedOut {
+        /// Which.
+        change: String,
+        /// How long it was watched.
+        seconds: u64,
+    },
+    /// Which log is meant is not known.
+    #[error("query-api does not say which log it serves")]
+    LogUnknown,
+    /// The policy file is not one.
+    #[error("the policy {} is not valid", path.display())]
+    Policy {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: PolicyError,
+    },
+    /// A bundle cannot be judged.
+    #[error("the evidence cannot be verified")]
+    Verify(#[from] VerifyError),
+    /// A bundle cannot be written or read on.
+    #[error("the evidence bundle cannot be used")]
+    Bundle(#[from] BundleError),
+    /// query-api sent something that is not a log's line.
+    #[error("query-api sent no line of a log after sequence {after}")]
+    NoLine {
+        /// The last whole line.
+        after: u64,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl CliError {
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Api(source) | Self::Command { source, .. } => client_code(source),
+            Self::ReadFile { .. } => "cli.file_unreadable",
+            Self::WriteFile { .. } => "cli.file_unwritable",
+            Self::Exists { .. } => "cli.file_exists",
+            Self::Config { .. } => "cli.config_invalid",
+            Self::NoToken => "cli.no_token",
+            Self::Key { .. } => "cli.key_invalid",
+            Self::KeyMode { .. } => "cli.key_file_open_to_others",
+            Self::Randomness(_) => "cli.randomness",
+            Self::SqlTooLarge { .. } => "cli.sql_too_large",
+            Self::NotOpen { .. } => "cli.not_open_for_approval",
+            Self::Mismatch(_) => "cli.approval_mismatch",
+            Self::ConfirmationNeeded => "cli.confirmation_needed",
+            Self::NotConfirmed => "cli.not_confirmed",
+            Self::TimedOut { .. } => "cli.timed_out",
+            Self::LogUnknown => "cli.log_unknown",
+            Self::Policy { .. } | Self::Verify(VerifyError::Policy(_)) => "cli.policy_invalid",
+            Self::Verify(VerifyError::Bundle(_) | VerifyError::Earlier(_)) | Self::Bundle(_) => {
+                "cli.bundle_unreadable"
+            }
+            Self::NoLine { .. } => "cli.answer_unreadable",
+            Self::Other(error) => error.downcast_ref().map_or("cli.failed", client_code),
+        }
+    }
+
+    /// How the program ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Api(source) | Self::Command { source, .. } => client_exit(source),
+            Self::Config { .. }
+            | Self::NoToken
+            | Self::ConfirmationNeeded
+            | Self::LogUnknown
+            | Self::Policy { .. } => Exit::Usage,
+            Self::NotOpen { .. } => Exit::Conflict,
+            Self::Mismatch(_) => Exit::VerificationFailed,
+            Self::Verify(_) => Exit::VerificationIncomplete,
+            Self::ReadFile { .. }
+            | Self::WriteFile { .. }
+            | Self::Exists { .. }
+            | Self::Key { .. }
+            | Self::KeyMode { .. }
+            | Self::Randomness(_)
+            | Self::SqlTooLarge { .. }
+            | Self::NotConfirmed
+            | Self::TimedOut { .. }
+            | Self::Bundle(_)
+            | Self::NoLine { .. } => Exit::Failure,
+            Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
+        }
+    }
+
+    /// Whether the reader of our output went away: no failure of ours.
+    pub fn is_closed_pipe(&self) -> bool {
+        let Self::Other(error) = self else { return false };
+        error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The whole message: `error: <sentence> (<code>)`, the members that are wrong, and what to do next.
+    pub fn told(&self) -> String {
+        let mut told = format!("error: {} ({})", one_line(&self.sentence()), self.code());
+        if let Some(ClientError::Problem(problem)) = self.client() {
+            for member in &problem.errors {
+                let line = format!("{}: {} ({})", member.pointer, member.detail, member.code);
+                // Writing to a String cannot fail.
+                drop(write!(told, "\n  {}", one_line(&line)));
+            }
+            if let Some(trace) = problem.trace_id.as_ref().filter(|_| problem.status >= 500) {
+                drop(write!(told, "\n  trace id {}", one_line(trace)));
+            }
+        }
+        if let Some(next) = self.next_step() {
+            drop(write!(told, "\n{next}"));
+        }
+        told
+    }
+
+    fn client(&self) -> Option<&ClientError> {
+        match self {
+            Self::Api(source) | Self::Command { source, .. } => Some(source),
+            Self::Other(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The error and its causes.
+    fn sentence(&self) -> String {
+        if let Some(ClientError::Problem(problem)) = self.client() {
+            return problem.detail.clone().unwrap_or_else(|| problem.title.clone());
+        }
+        if let Self::Config { path, source } = self {
+            // Not its whole text: that quotes the file's line, which may hold the token.
+            return format!("the configuration {} is not valid: {}", path.display(), source.message());
+        }
+        let mut sentence = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            sentence.push_str(": ");
+            sentence.push_str(&error.to_string());
+            cause = error.source();
+        }
+        sentence
+    }
+
+    fn next_step(&self) -> Option<String> {
+        match self {
+            Self::Command { key, source } if may_have_been_recorded(source) => Some(format!(
+                "It may have been recorded: send it again with --idempotency-key {key}"
+            )),
+            Self::Api(ClientError::Transport { .. })
+            | Self::Command { source: ClientError::Transport { .. }, .. } => Some(
+                "Is it running there? `countersign dev` starts everything on this machine; \
+                 --api-url and --query-url say where else"
+                    .to_owned(),
+            ),
+            Self::NoToken => Some(
+                "Set COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE; `countersign dev` shows tokens \
+                 for development"
+                    .to_owned(),
+            ),
+            Self::KeyMode { path, .. } => Some(format!("chmod 600 {}", path.display())),
+            Self::ConfirmationNeeded => {
+                Some("Review the change above, then add --yes to sign it".to_owned())
+            }
+            Self::LogUnknown => Some("Name the log with --log".to_owned()),
+            _ if self.client().and_then(ClientError::code).is_some_and(is_about_the_token) => {
+                Some("Check COUNTERSIGN_TOKEN: `countersign dev` shows tokens for development".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_about_the_token(code: &str) -> bool {
+    matches!(code, "auth.missing" | "auth.invalid_token")
+}
+
+/// Whether the command may stand in the log although no receipt came.
+fn may_have_been_recorded(error: &ClientError) -> bool {
+    match error {
+        ClientError::Problem(problem) => {
+            problem.status >= 500 || problem.code == "http.in_flight"
+        }
+        ClientError::Transport { source, .. } => !source.is_connect(),
+        ClientError::Answer { .. } => true,
+        ClientError::Request(_) => false,
+    }
+}
+
+fn client_code(error: &ClientError) -> &str {
+    match error {
+        ClientError::Problem(problem) => &problem.code,
+        ClientError::Transport { .. } => "cli.api_unreachable",
+        ClientError::Answer { .. } => "cli.answer_unreadable",
+        ClientError::Request(_) => "cli.request_invalid",
+    }
+}
+
+fn client_exit(error: &ClientError) -> Exit {
+    match error {
+        ClientError::Problem(problem) => Exit::of_status(problem.status),
+        ClientError::Transport { .. } | ClientError::Answer { .. } | ClientError::Request(_) => {
+            Exit::Failure
+        }
+    }
+}
+
+/// On one line and safe to print: servers and files can say anything.
+fn one_line(text: &str) -> String {
+    sql::escaped(&text.trim().replace(['\n', '\t'], " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use client::{FieldError, ProblemBody};
+
+    fn problem(status: u16, code: &str) -> ClientError {
+        ClientError::Problem(Box::new(ProblemBody {
+            status,
+            code: code.to_owned(),
+            title: "the approval has been decided".to_owned(),
+            detail: None,
+            trace_id: Some("4bf92f3577b34da6".to_owned()),
+            errors: vec![FieldError {
+                pointer: "/sql".to_owned(),
+                code: "sql.syntax".to_owned(),
+                detail: "line 1\u{1b}[2K".to_owned(),
+            }],
+        }))
+    }
+
+    #[test]
+    fn a_problem_is_one_line_with_its_code_and_its_members() {
+        let error = CliError::from(problem(409, "approvals.closed"));
+        assert_eq!(
+            error.told(),
+            "error: the approval has been decided (approvals.closed)\n  /sql: line 1\\u{1b}[2K (sql.syntax)"
+        );
+        assert_eq!(error.exit(), Exit::Conflict);
+        let inside = CliError::from(anyhow::Error::from(problem(403, "auth.forbidden")));
+        assert_eq!((inside.code(), inside.exit()), ("auth.forbidden", Exit::Refused));
+    }
+
+    #[test]
+    fn an_unknown_outcome_says_how_to_send_it_again() {
+        let unknown =
+            CliError::Command { key: "k-1".to_owned(), source: problem(503, "log.outcome_unknown") };
+        assert!(unknown.told().contains("--idempotency-key k-1"), "{}", unknown.told());
+        let refused = CliError::Command { key: "k-1".to_owned(), source: problem(422, "x.y") };
+        assert!(!refused.told().contains("k-1"), "{}", refused.told());
+    }
+
+    #[tokio::test]
+    async fn an_api_that_is_not_there_is_named_with_what_to_do() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let credential = client::Credential::Token("t".to_owned());
+        let client = client::Client::new(&format!("http://{address}"), credential).unwrap();
+        let error = CliError::from(client.bytes("/v1/whoami").await.unwrap_err());
+        let told = error.told();
+        assert!(told.starts_with("error: http://127.0.0.1:"), "{told}");
+        assert!(told.contains("(cli.api_unreachable)") && told.contains("countersign dev"), "{told}");
+        assert_eq!(error.exit(), Exit::Failure);
+    }
+
+    #[test]
+    fn every_code_of_ours_is_listed_once_in_order() {
+        assert!(CODES.is_sorted());
+        let errors = [
+            CliError::NoToken,
+            CliError::NotConfirmed,
+            CliError::ConfirmationNeeded,
+            CliError::LogUnknown,
+            CliError::NoLine { after: 1 },
+            CliError::Exists { path: "a".into() },
+            CliError::KeyMode { path: "a".into(), mode: 0o644 },
+            CliError::Other(anyhow::anyhow!("x")),
+        ];
+        assert!(errors.iter().all(|error| CODES.contains(&error.code())));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let closed = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(CliError::from(anyhow::Error::from(closed)).is_closed_pipe());
+        assert!(!CliError::NoToken.is_closed_pipe());
+    }
+}
