@@ -42,7 +42,7 @@ pub enum CliError {
     #[error(transparent)]
     Api(#[from] ClientError),
     /// A command was not answered as hoped.
-    #[error(transparent)]
+    #[error("the command was not answered as hoped")]
     Command {
         /// What it would be repeated with.
         key: String,
@@ -262,8 +262,9 @@ impl CliError {
             // Not its whole text: that quotes the file's line, which may hold the token.
             return format!("the configuration {} is not valid: {}", path.display(), source.message());
         }
-        let mut sentence = self.to_string();
-        let mut cause = self.source();
+        let first: &dyn Error = if let Self::Command { source, .. } = self { source } else { self };
+        let mut sentence = first.to_string();
+        let mut cause = first.source();
         while let Some(error) = cause {
             sentence.push_str(": ");
             sentence.push_str(&error.to_string());

@@ -20,6 +20,18 @@ use trust::statement::{Outcome, StepOutcome};
 /// The server ends our session if we are silent this long inside the transaction.
 const IDLE_LIMIT_MS: u32 = 60_000;
 
+/// Takes the lock that shows this backend at work, and keeps the journal off the search path: a role of the name
+/// `countersign` has its schema there by `"$user"`, and unqualified tables would land in it.
+const OPENING: &str = "
+SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2),
+       pg_catalog.pg_current_xact_id()::pg_catalog.text,
+       CASE WHEN 'countersign' = ANY (pg_catalog.current_schemas(false)) THEN
+           pg_catalog.set_config('search_path', COALESCE((
+               SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.place)
+               FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, place)
+               WHERE s.name <> 'countersign'), ''), true)
+       END";
+
 /// How a try ended without being committed.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -95,9 +107,7 @@ async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Res
     );
     let client = session.client();
     client.batch_execute(&begin).await.map_err(own)?;
-    let ask = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2), \
-               pg_catalog.pg_current_xact_id()::pg_catalog.text";
-    let row = client.query_one(ask, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
+    let row = client.query_one(OPENING, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
     let (free, xid): (bool, String) = (row.try_get(0).map_err(own)?, row.try_get(1).map_err(own)?);
     if !free {
         return Err(Stop::Target(TargetError::Locked(order.target.name.clone())));

@@ -92,7 +92,7 @@ async fn an_agent_that_dies_after_commit_finds_its_answer() {
     site.set_url(&proxy.url(&site.url, site.port())).unwrap();
     proxy.at_commit(AtCommit::Silence);
     tokio::select! {
-        told = site.work(&message) => panic!("{told:?}"),
+        told = site.work(&message) => panic!("{:?}", told.map(|told| told.words())),
         () = proxy.happened.notified() => {}
     }
     let site = site.restart().unwrap();
@@ -113,7 +113,7 @@ async fn an_agent_that_dies_while_the_file_runs_ends_its_old_backend_and_runs_it
     let watch = site.hand().await.unwrap();
     let asleep = sleeping("died_running");
     tokio::select! {
-        told = site.work(&message) => panic!("{told:?}"),
+        told = site.work(&message) => panic!("{:?}", told.map(|told| told.words())),
         asleep = until(&watch, &asleep) => asleep.unwrap(),
     }
     drop(hand);
@@ -134,7 +134,7 @@ async fn what_cannot_be_decided_is_unknown_and_never_runs_again() {
     site.set_url(&proxy.url(&site.url, site.port())).unwrap();
     proxy.at_commit(AtCommit::Silence);
     tokio::select! {
-        told = site.work(&message) => panic!("{told:?}"),
+        told = site.work(&message) => panic!("{:?}", told.map(|told| told.words())),
         () = proxy.happened.notified() => {}
     }
     // Somebody takes the journal's word away: committed, and nothing says by whom.

@@ -5,6 +5,7 @@ mod faults;
 mod introspection;
 mod migrations;
 mod proxy;
+mod queue;
 mod results;
 mod site;
 mod transactions;

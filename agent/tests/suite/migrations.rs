@@ -142,9 +142,19 @@ async fn the_file_meets_the_search_path_of_the_role() {
 }
 
 #[tokio::test]
+async fn a_role_of_the_journal_s_name_does_not_get_its_tables_into_the_journal() {
+    let site = Site::start("same_name", "").await.unwrap();
+    site.set_url(&site.superuser_url()).unwrap();
+    assert_eq!(site.migrate("first", SQL, 1).await.unwrap().words(), "succeeded");
+    let there = "select count(*) from pg_class where relname = 'orders' and relnamespace = 'public'::regnamespace";
+    assert_eq!(site.number(there).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn role_and_path_that_the_file_sets_do_not_reach_the_journal() {
     let site = Site::start("set_role", "").await.unwrap();
-    let sql = "create schema mine; create role set_role_nobody; grant create on schema mine to set_role_nobody; \
+    let sql = "create schema mine; create role set_role_nobody; grant set_role_nobody to edge; \
+               grant usage, create on schema mine to set_role_nobody; \
                set search_path = mine; set role set_role_nobody; create table t ();";
     let told = site.migrate("set_role", sql, 1).await.unwrap();
     assert_eq!(told.words(), "succeeded");
@@ -165,12 +175,9 @@ async fn an_agent_cannot_be_talked_into_another_database() {
     let message = sealed(&change, &["bea", "cyd"], site.job("wrong", 1).unwrap(), SQL).unwrap();
     assert_eq!(site.work(&message).await.unwrap().words(), "refused wrong_target");
     // The site's own mistake: the URL leads to a database whose journal is another data source's.
-    site.execute(
-        "create schema countersign; create table countersign.version (version int, data_source text); \
-         insert into countersign.version values (1, 'dsc_00000000000000000000000000')",
-    )
-    .await
-    .unwrap();
+    site.execute("update countersign.version set data_source = 'dsc_00000000000000000000000000'")
+        .await
+        .unwrap();
     let told = site.migrate("mine", SQL, 1).await.unwrap();
     assert_eq!(told.words(), "refused not_supported");
     assert!(!site.has_table("orders").await.unwrap());

@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 /// The simple query `COMMIT`, as its bytes on the wire.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
+/// The end of the server's answer: the command's tag, and ready without a transaction.
+const READY: &[u8] = b"COMMIT\0Z\0\0\0\x05I";
+
 /// What happens to the next COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtCommit {
@@ -57,7 +60,7 @@ impl Proxy {
     }
 
     pub fn url(&self, direct: &str, server: u16) -> String {
-        direct.replace(&format!(":{server}/"), &format!(":{}/", self.port))
+        direct.replace(&format!("port={server} "), &format!("port={} ", self.port))
     }
 }
 
@@ -76,15 +79,19 @@ async fn pass(
                 if bytes.is_empty() {
                     return Ok(());
                 }
-                let planned = if bytes == COMMIT { plan.swap(0, Ordering::SeqCst) } else { 0 };
+                // Other messages may go before it in one piece.
+                let commits = bytes.ends_with(COMMIT);
+                let planned = if commits { plan.swap(0, Ordering::SeqCst) } else { 0 };
                 if planned == AtCommit::Lose as u8 {
                     happened.notify_one();
                     return Ok(());
                 }
                 server.write_all(bytes).await?;
                 if planned != AtCommit::Nothing as u8 {
-                    // Its first byte proves that the server has answered.
-                    server.read_exact(&mut [0]).await?;
+                    let mut answer = Vec::new();
+                    while !answer.ends_with(READY) {
+                        answer.push(server.read_u8().await?);
+                    }
                     happened.notify_one();
                     if planned == AtCommit::Silence as u8 {
                         std::future::pending::<()>().await;

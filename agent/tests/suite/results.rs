@@ -1,6 +1,6 @@
 //! Answers signed by a certificate, as a verifier sees them.
 
-use crate::site::{SQL, Site, now};
+use crate::site::{DOMAIN, SQL, Site, now};
 use countersign_agent::signer::{Credentials, SignError};
 use devkit::folder::Temporary;
 use devkit::spiffe::Authority;
@@ -9,11 +9,9 @@ use trust::message::ResultMessage;
 use trust::result::verify;
 use trust::statement::AgentAuthority;
 
-const DOMAIN: &str = "example.org";
-
 fn credentials(authority: &Authority, authorities: &[&Authority]) -> anyhow::Result<Credentials> {
-    let id = "spiffe://example.org/tenant/acme/agent/edge-1";
-    let svid = authority.issue(id, Duration::from_hours(1))?;
+    let id = devkit::identities::agent("acme", "edge-1")?;
+    let svid = authority.issue(&id, Duration::from_hours(1))?;
     Ok(Credentials {
         key: svid.key_der.clone(),
         chain: vec![svid.certificate_der.clone()],

@@ -28,6 +28,11 @@ use trust::statement::{
 
 pub const SQL: &str = "create table orders (id bigint primary key);\n";
 
+pub const DOMAIN: &str = devkit::identities::TRUST_DOMAIN;
+/// What the agent is to its databases: their owner, not a superuser.
+const ROLE: &str = "edge";
+const PASSWORD: &str = "for tests";
+
 /// One server for the whole test process; it dies with the process.
 static POSTGRES: OnceCell<(Temporary, Postgres)> = OnceCell::const_new();
 
@@ -37,6 +42,8 @@ async fn postgres() -> anyhow::Result<&'static Postgres> {
         let folder = Temporary::make()?;
         let started =
             Postgres::start(&servers.postgres, &folder.path().join("postgres"), true).await?;
+        let role = format!("create role {ROLE} login createrole password '{PASSWORD}'");
+        started.execute("postgres", &role).await?;
         anyhow::Ok((folder, started))
     };
     Ok(&POSTGRES.get_or_try_init(start).await?.1)
@@ -82,15 +89,20 @@ impl Site {
     /// A new database and an agent for it; `extra` goes into its `[[data_source]]`.
     pub async fn start(name: &str, extra: &str) -> anyhow::Result<Self> {
         let server = postgres().await?;
-        let url = server.create_database(name).await?;
+        server.create_database(name).await?;
+        server.execute(name, &format!("alter database {name} owner to {ROLE}")).await?;
+        let url = format!(
+            "host=127.0.0.1 port={} user={ROLE} password='{PASSWORD}' dbname={name}",
+            server.port()
+        );
         let folder = tempfile::tempdir()?;
-        let own = SpiffeId::of_agent("example.org", "acme", "edge-1")?;
+        let own = SpiffeId::of_agent(DOMAIN, "acme", "edge-1")?;
         let root = Envelope::around(&root()?)?.sign_ed25519(&key("root"));
         std::fs::write(folder.path().join("root-1.json"), root.to_json()?)?;
         let text = format!(
             "nats_url = 'tls://127.0.0.1:1'\ntenant = 'acme'\nname = 'edge-1'\n\
              state_dir = '{folder}/state'\n\
-             [process]\nops_listen = '127.0.0.1:0'\ntrust_domain = 'example.org'\n\
+             [process]\nops_listen = '127.0.0.1:0'\ntrust_domain = '{DOMAIN}'\n\
              [root]\nfile = '{folder}/root-1.json'\nversion = 1\nsha256 = '{sha256}'\ndevelopment = true\n\
              [[data_source]]\nid = '{id}'\nname = 'orders'\nenvironment = 'production'\n\
              modes = ['introspect', 'migrate']\nurl_file = '{folder}/target.url'\n{extra}\n",
@@ -122,6 +134,11 @@ impl Site {
         self.server.port()
     }
 
+    /// The URL of the database for the superuser, whose name is that of the journal's schema.
+    pub fn superuser_url(&self) -> String {
+        self.server.url(&self.database)
+    }
+
     pub fn target(&self) -> anyhow::Result<Target> {
         Ok(Target::new(self.config.data_sources.first().context("a data source")?))
     }
@@ -135,7 +152,7 @@ impl Site {
     }
 
     pub async fn execute(&self, sql: &str) -> anyhow::Result<()> {
-        Ok(self.server.execute(&self.database, sql).await?)
+        Ok(self.hand().await?.client.batch_execute(sql).await?)
     }
 
     /// The one number that a query gives.

@@ -36,10 +36,7 @@ pub async fn bootstrap(
     }
     let socket = stack.service_endpoint(OPERATOR)?;
     let identity = Identity::connect(&socket, identities::TRUST_DOMAIN).await?;
-    let tls = Box::new(identity.client_config(&[&identities::service("command-api")?])?);
-    let base = format!("https://127.0.0.1:{}", material.port("command-api-services")?);
-    let credential = Credential::Svid { tls, tenant: TENANT.to_owned() };
-    let operator = Client::new(&base, credential)?;
+    let operator = client(&identity, material, "command-api")?;
     let tenant = CreateTenant { slug: TENANT.to_owned(), name: "Acme (development)".to_owned() };
     tell(&operator, "/v1/tenants", "dev/tenant", &tenant).await?;
     people(&operator, material).await?;
@@ -54,9 +51,20 @@ pub async fn bootstrap(
         agent: AGENT.to_owned(),
         labels: BTreeMap::new(),
     };
-    tell(&operator, "/v1/data-sources", "dev/data-source", &source).await?;
+    let last = tell(&operator, "/v1/data-sources", "dev/data-source", &source).await?;
+    // Tokens are accepted by query-api once they are projected: the card shows none that is not.
+    let reads = client(&identity, material, "query-api")?;
+    let _me: serde_json::Value = reads.get_since("/v1/whoami", &last.position()).await?;
     folder::write_private(&mark, b"")?;
     Ok(())
+}
+
+/// A client of an API's listener for services.
+fn client(identity: &Identity, material: &Material, api: &str) -> anyhow::Result<Client> {
+    let tls = Box::new(identity.client_config(&[&identities::service(api)?])?);
+    let base = format!("https://127.0.0.1:{}", material.port(&format!("{api}-services"))?);
+    let credential = Credential::Svid { tls, tenant: TENANT.to_owned() };
+    Ok(Client::new(&base, credential)?)
 }
 
 async fn people(operator: &Client, material: &Material) -> anyhow::Result<()> {
@@ -84,7 +92,7 @@ async fn tell<B: Serialize + Sync>(
     path: &str,
     key: &str,
     body: &B,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ReceiptBody> {
     let answered = client.command::<B, ReceiptBody>(path, key, body).await;
-    answered.map(|_| ()).with_context(|| format!("bootstrap: POST {path}"))
+    answered.map(|done| done.answer).with_context(|| format!("bootstrap: POST {path}"))
 }

@@ -273,6 +273,16 @@ impl Child {
         self.stop_with(Signal::SIGTERM, grace).await
     }
 
+    /// Stops its clock (`SIGSTOP`): connected, silent.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on (`SIGCONT`).
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// As Ctrl-C (`SIGINT`), then `SIGKILL` after `grace`.
     pub async fn interrupt(&self, grace: Duration) -> ExitStatus {
         self.stop_with(Signal::SIGINT, grace).await

@@ -45,6 +45,17 @@ impl EventLog {
         })
     }
 
+    /// Connects anew, as after a failed server: the log is checked before anything is appended.
+    pub async fn reconnect(&self) -> Result<(), LogError> {
+        let before = self.reader.connection.connects();
+        let failed = |error: async_nats::Error| LogError::Follow(error);
+        let client = self.reader.connection.client();
+        client.force_reconnect().await.map_err(|error| failed(Box::new(error)))?;
+        let mut connects = self.reader.connection.watch_connects();
+        let made = connects.wait_for(|count| *count > before).await;
+        made.map(|_| ()).map_err(|error| failed(Box::new(error)))
+    }
+
     /// Reads the same log.
     pub fn reader(&self) -> &Reader {
         &self.reader

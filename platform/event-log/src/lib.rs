@@ -30,4 +30,4 @@ pub use loaded::Loaded;
 pub use open::{SYSTEM_TENANT, open_log};
 pub use reader::Reader;
 pub use recorded::{Recorded, RecordedEvent};
-pub use store::{AggregateStore, LogContext};
+pub use store::{AggregateStore, LogContext, REQUEST};

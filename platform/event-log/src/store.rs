@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 use trust::keys::PrivateKey;
 
 /// Metadata key of the [`Request`] that a commit answers, as JSON.
-pub(crate) const REQUEST: &str = "request";
+pub const REQUEST: &str = "request";
 /// Metadata key of the signed receipt in what `commit` returns, as JSON.
 pub(crate) const RECEIPT: &str = "receipt";
 
@@ -45,7 +45,8 @@ impl<A: Aggregate> AggregateContext<A> for LogContext<A> {
 }
 
 impl<A: Aggregate> AggregateStore<A> {
-    pub(crate) fn new(log: &EventLog) -> Self {
+    /// Over a log.
+    pub fn new(log: &EventLog) -> Self {
         Self { log: log.clone(), aggregate: PhantomData }
     }
 }

@@ -1,0 +1,39 @@
+//! The commits of a bundle, one after the other, for whoever wants to know what they say.
+
+use super::evidence::Evidence;
+use crate::error::CliError;
+use ledger::bundle::COMMITS_FILE;
+use ledger::line::MAX_LINE_BYTES;
+use ledger::{BundleSource, Origin, Policy, Slug, Verifier};
+use std::io::{self, BufRead as _, Read as _};
+
+/// What the good commits of a bundle say; those that an honest reader skips say nothing.
+pub fn evidence(
+    source: &dyn BundleSource,
+    policy: &Policy,
+    origin: &Origin,
+    shard: &Slug,
+) -> Result<Evidence, CliError> {
+    let mut evidence = Evidence::default();
+    let mut verifier = Verifier::new(policy, origin, shard)
+        .map_err(|error| CliError::Verify(ledger::VerifyError::Policy(error)))?;
+    let unreadable = |source| {
+        CliError::Bundle(ledger::BundleError::Read { name: COMMITS_FILE.to_owned(), source })
+    };
+    let mut reader = match source.open(COMMITS_FILE) {
+        // The ledger's report says that it is missing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(evidence),
+        reader => reader.map_err(unreadable)?,
+    };
+    let longest = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if (&mut reader).take(longest).read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+            return Ok(evidence);
+        }
+        if let Some(commit) = verifier.line(&line) {
+            evidence.take_in(&commit);
+        }
+    }
+}

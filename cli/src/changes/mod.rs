@@ -1,0 +1,49 @@
+//! `change`: submit, look at, countersign and follow changes.
+
+mod decide;
+mod look;
+mod submit;
+mod watch;
+
+use crate::args::{ChangeVerb, Told};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::{Document, Output};
+use crate::session::Session;
+use client::commands::Nothing;
+
+/// Runs a verb.
+pub async fn run(verb: ChangeVerb, session: &Session, output: &Output) -> Result<Exit, CliError> {
+    match verb {
+        ChangeVerb::Submit(submit) => submit::submit(submit, session, output).await,
+        ChangeVerb::List { state, source, limit } => {
+            look::list(session, output, state.as_deref(), source.as_deref(), limit.limit).await
+        }
+        ChangeVerb::Get { id } => look::get(session, output, id).await,
+        ChangeVerb::Watch { id, patience } => {
+            watch::watch(session, output, id, None, patience).await
+        }
+        ChangeVerb::Approve { id, key, yes, repeat } => {
+            decide::approve(session, output, id, &key, yes, &repeat).await
+        }
+        ChangeVerb::Reject { id, key, reason, repeat } => {
+            decide::reject(session, output, id, &key, reason, &repeat).await
+        }
+        ChangeVerb::Start(told) => tell(session, output, "start", "started", &told).await,
+        ChangeVerb::Cancel(told) => tell(session, output, "cancel", "cancelled", &told).await,
+    }
+}
+
+async fn tell(
+    session: &Session,
+    output: &Output,
+    verb: &str,
+    done: &str,
+    told: &Told,
+) -> Result<Exit, CliError> {
+    let path = format!("/v1/changes/{}/{verb}", told.id);
+    let recorded = session.tell(&told.repeat, &path, &Nothing {}).await?;
+    output.talk(&recorded.told(done));
+    output.document(&Document::receipt(&recorded.receipt)?)?;
+    Ok(Exit::Ok)
+}

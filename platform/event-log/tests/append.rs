@@ -1,0 +1,216 @@
+//! The append rules against a real server.
+
+use anyhow::Context as _;
+use async_nats::HeaderMap;
+use countersign_event_log as event_log;
+use cqrs_es::{AggregateError, EventStore as _};
+use devkit::identities::{COMMAND_API, LOG_OPERATOR, WORKFLOWS};
+use devkit::{Options, Stack};
+use domain::agents::{Agent, AgentCommand, AgentError, AgentEvent, Enrolled};
+use domain::catalog::{DataSource, DataSourceCommand, Registered};
+use domain::ids::{AgentId, ChangeId, CommandId, DataSourceId, PrincipalId};
+use domain::issued::{Actor, ActorKind, Auth};
+use event_log::{
+    AggregateStore, Answered, AppendError, EventLog, ExecuteError, Followed, LogError, REQUEST,
+    Reader, Request, Target, open_log,
+};
+use ledger::{LogIdentity, Position, RequestDigest, Writer};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use trust::encoding::Timestamp;
+use trust::keys::PrivateKey;
+
+const TENANT: &str = "acme";
+
+fn writer() -> PrivateKey {
+    PrivateKey::from_seed(&[3; 32])
+}
+
+fn identity() -> anyhow::Result<LogIdentity> {
+    let writers = vec![Writer { key: writer().public(), from_sequence: 1, to_sequence: None }];
+    Ok(LogIdentity { origin: "test.log".parse()?, shard: "main".parse()?, writers })
+}
+
+fn request(name: &str, body: &str) -> anyhow::Result<Request> {
+    let command = CommandId::derived("command", &[name]);
+    let id = PrincipalId::derived("principal", &["ada"]);
+    Ok(Request {
+        command,
+        kind: "test".to_owned(),
+        digest: RequestDigest::of(body.as_bytes()),
+        actor: Actor { kind: ActorKind::Person, id, auth: Auth::Token },
+        at: "2026-11-20T07:00:00.000000Z".parse::<Timestamp>()?,
+        correlation_id: command.to_string(),
+        causation_id: None,
+        traceparent: "00-00000000000000000000000000000001-0000000000000001-01".to_owned(),
+    })
+}
+
+fn target(name: &str) -> Target {
+    let id = AgentId::derived("agent", &[TENANT, name]).to_string();
+    Target { tenant: TENANT.to_owned(), id }
+}
+
+fn enroll(name: &str) -> AgentCommand {
+    AgentCommand::Enroll(Enrolled { name: name.to_owned(), spiffe_id: "spiffe://a/b".to_owned() })
+}
+
+async fn stack() -> anyhow::Result<(Stack, EventLog)> {
+    chassis::process::install_crypto();
+    let stack = Stack::start(Options::default()).await?;
+    let connection = stack.connect_service(COMMAND_API).await?;
+    let opening = request("open", "")?;
+    open_log(&connection, identity()?, &writer(), "0".repeat(64), &opening).await?;
+    let log = EventLog::open(&connection, identity()?, writer()).await?;
+    Ok((stack, log))
+}
+
+async fn enrolled(
+    log: &EventLog,
+    name: &str,
+    key: &str,
+) -> Result<Answered, ExecuteError<AgentError>> {
+    let request = request(key, name).map_err(|_| ExecuteError::Conflict)?;
+    log.execute::<Agent, _>(&target(name), enroll(name), &request).await
+}
+
+#[tokio::test]
+async fn a_command_is_recorded_once_and_found_again() -> anyhow::Result<()> {
+    let (stack, log) = stack().await?;
+    let first = enrolled(&log, "edge", "k").await?;
+    let again = enrolled(&log, "edge", "k").await?;
+    assert_eq!((first.receipt.sequence, first.replayed), (2, false));
+    assert_eq!((&again.receipt, again.replayed), (&first.receipt, true));
+    first.receipt.verify(&identity()?.writers)?;
+    let other_body = request("k", "another body")?;
+    let refused = log.execute::<Agent, _>(&target("edge"), enroll("edge"), &other_body).await;
+    assert!(matches!(refused, Err(ExecuteError::OtherBody)), "{refused:?}");
+    let other_command = enrolled(&log, "edge", "another key").await;
+    assert!(matches!(other_command, Err(ExecuteError::Refused(AgentError::AlreadyExists))));
+    assert_eq!(log.reader().last_sequence().await?, 2, "refusals append nothing");
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn concurrent_commands_on_one_aggregate_follow_each_other() -> anyhow::Result<()> {
+    let (stack, log) = stack().await?;
+    let id = DataSourceId::derived("data_source", &[TENANT, "shop"]).to_string();
+    let shop = Target { tenant: TENANT.to_owned(), id: id.clone() };
+    let registered = Registered {
+        name: "shop".to_owned(),
+        engine: "postgresql".to_owned(),
+        environment: "dev".to_owned(),
+        agent: AgentId::derived("agent", &["edge"]),
+        agent_name: "edge".to_owned(),
+        labels: BTreeMap::new(),
+    };
+    let command = DataSourceCommand::Register(registered);
+    log.execute::<DataSource, _>(&shop, command, &request("register", "")?).await?;
+    let ask = async |n: u32| -> anyhow::Result<Answered> {
+        let change = ChangeId::derived("change", &[&n.to_string()]);
+        let command = DataSourceCommand::RequestLock { change };
+        let request = request(&format!("lock {n}"), "")?;
+        Ok(log.execute::<DataSource, _>(&shop, command, &request).await?)
+    };
+    tokio::try_join!(ask(1), ask(2), ask(3), ask(4), ask(5))?;
+    let loaded = log.load::<DataSource>(TENANT, &id).await?.context("the data source is gone")?;
+    assert_eq!(loaded.version, 6);
+    assert_eq!(loaded.aggregate.waiting.len(), 4);
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_answers_late_gets_the_same_bytes_again_and_stores_them_once()
+-> anyhow::Result<()> {
+    let (stack, log) = stack().await?;
+    let store = AggregateStore::<Agent>::new(&log);
+    let agent = target("edge");
+    let context = store.load_aggregate(&format!("{TENANT}/{}", agent.id)).await?;
+    let AgentCommand::Enroll(it) = enroll("edge");
+    let metadata = serde_json::to_string(&request("k", "edge")?)?;
+    let metadata = HashMap::from([(REQUEST.to_owned(), metadata)]);
+    stack.nats().child().pause();
+    let commit = store.commit(vec![AgentEvent::Enrolled(it)], context, metadata);
+    let wake = async {
+        // Longer than a request waits, so that its outcome is unknown at least once.
+        tokio::time::sleep(nats::connection::REQUEST_TIMEOUT + Duration::from_millis(500)).await;
+        stack.nats().child().resume();
+    };
+    let (committed, ()) = tokio::join!(commit, wake);
+    // The first try was stored when the server woke up, and the second met it: the command is looked up.
+    assert!(matches!(committed, Ok(_) | Err(AggregateError::AggregateConflict)), "{committed:?}");
+    let answered = enrolled(&log, "edge", "k").await?;
+    assert!(answered.replayed);
+    assert_eq!(answered.receipt.version, 1);
+    assert_eq!(log.reader().last_sequence().await?, 2);
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_is_no_commit_is_condemned_and_skipped_by_everybody() -> anyhow::Result<()> {
+    let (stack, log) = stack().await?;
+    let forged = stack.connect_service(COMMAND_API).await?;
+    let agent = target("edge");
+    let subject = nats::subjects::log("main", TENANT, "agent", &agent.id)?;
+    let answer = forged.client().request_with_headers(subject, HeaderMap::new(), "{}".into()).await;
+    answer.context("the forged message was not stored")?;
+    let answered = enrolled(&log, "edge", "k").await?;
+    assert_eq!((answered.receipt.sequence, answered.receipt.version), (3, 1));
+    let control = stack.connect_service(WORKFLOWS).await?;
+    let mut follower = Reader::new(&control, identity()?).follow(None).await?;
+    assert!(matches!(follower.next().await?, Followed::Commit(opened) if opened.sequence == 1));
+    assert!(matches!(follower.next().await?, Followed::Condemned(it) if it.sequence == 2));
+    assert!(matches!(follower.next().await?, Followed::Commit(it) if it.sequence == 3));
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_follower_resumes_after_its_position_and_stops_at_another_history() -> anyhow::Result<()>
+{
+    let (stack, log) = stack().await?;
+    let first = enrolled(&log, "a", "a").await?.receipt.position();
+    enrolled(&log, "b", "b").await?;
+    let control = stack.connect_service(WORKFLOWS).await?;
+    let reader = Reader::new(&control, identity()?);
+    let mut follower = reader.follow(Some(first.clone())).await?;
+    assert!(matches!(follower.next().await?, Followed::Commit(it) if it.sequence == 3));
+    let other = Position { hash: ledger::CommitHash::ZERO, ..first };
+    let refused = reader.follow(Some(other)).await;
+    assert!(matches!(refused, Err(LogError::AnotherHistory { sequence: 2, .. })), "{refused:?}");
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_is_opened_on_purpose_and_once() -> anyhow::Result<()> {
+    chassis::process::install_crypto();
+    let stack = Stack::start(Options::default()).await?;
+    let connection = stack.connect_service(COMMAND_API).await?;
+    let closed = EventLog::open(&connection, identity()?, writer()).await;
+    assert!(matches!(closed, Err(LogError::NotOpen)), "an empty stream is not a log");
+    let opening = request("open", "")?;
+    open_log(&connection, identity()?, &writer(), "0".repeat(64), &opening).await?;
+    let again = open_log(&connection, identity()?, &writer(), "1".repeat(64), &opening).await;
+    assert!(matches!(again, Err(AppendError::Conflict)), "{again:?}");
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_that_was_made_anew_is_not_appended_to() -> anyhow::Result<()> {
+    let (stack, log) = stack().await?;
+    enrolled(&log, "a", "a").await?;
+    let operator = stack.connect_service(LOG_OPERATOR).await?;
+    operator.jetstream().delete_stream("CS_LOG_main").await?;
+    nats::streams::provision_log(&operator, "main", 1).await?;
+    log.reconnect().await?;
+    let refused = enrolled(&log, "b", "b").await;
+    let named = matches!(refused, Err(ExecuteError::Append(AppendError::AnotherLog(_))));
+    assert!(named, "{refused:?}");
+    stack.stop().await;
+    Ok(())
+}
