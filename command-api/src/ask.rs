@@ -1,13 +1,14 @@
 //! What every command brings: who asks, for which tenant, under which key, because of what, with which body.
 
-use crate::problem::{CAUSE_MALFORMED, TENANT_MALFORMED, TENANT_MISSING};
+use crate::problem::CAUSE_MALFORMED;
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use chassis::body::StrictJson;
+use chassis::problem::TENANT_MISSING;
 use chassis::{Caller, HasPrincipals, IdempotencyKey, Problem, TraceContext};
 use domain::identity::Role;
 use event_log::Request;
 use http::HeaderMap;
-use ledger::{IdText, RequestDigest, Slug};
+use ledger::{IdText, RequestDigest};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use trust::encoding::Timestamp;
@@ -56,7 +57,7 @@ pub struct Ask<P, B> {
     pub body: B,
     /// When.
     pub at: Timestamp,
-    tenant: Option<String>,
+    tenant: Result<String, Problem>,
     key: IdempotencyKey,
     digest: RequestDigest,
     causation_id: Option<IdText>,
@@ -68,7 +69,7 @@ pub struct Ask<P, B> {
 impl<P, B> Ask<P, B> {
     /// For which tenant: a person's own, a service's as its `Cs-Tenant` header says.
     pub fn tenant(&self) -> Result<&str, Problem> {
-        self.tenant.as_deref().ok_or_else(|| Problem::of(&TENANT_MISSING))
+        self.tenant.as_deref().map_err(Clone::clone)
     }
 
     /// The request as the commit records it.
@@ -99,7 +100,11 @@ where
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         P::check(&caller)?;
-        let tenant = tenant(&parts.headers, &caller)?;
+        let tenant = match caller.acting_in(&parts.headers) {
+            // Only commands of no tenant (creating one) do without.
+            Err(problem) if problem.code() != TENANT_MISSING.code => return Err(problem),
+            tenant => tenant,
+        };
         let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let causation_id = header(&parts.headers, "cs-causation-id", &CAUSE_MALFORMED)?
             .map(|text| text.parse().map_err(|_| Problem::of(&CAUSE_MALFORMED)))
@@ -122,15 +127,6 @@ where
             permission: PhantomData,
         })
     }
-}
-
-fn tenant(headers: &HeaderMap, caller: &Caller) -> Result<Option<String>, Problem> {
-    let named = header(headers, "cs-tenant", &TENANT_MALFORMED)?;
-    if let Some(named) = &named {
-        named.parse::<Slug>().map_err(|_| Problem::of(&TENANT_MALFORMED))?;
-        caller.in_tenant(named)?;
-    }
-    Ok(caller.tenant.clone().or(named))
 }
 
 fn header(

@@ -2,7 +2,6 @@
 
 use crate::answer::Answer;
 use crate::ask::{Ask, ByAuthor, ByAuthorOrOperator, ByOperator, Permission as _};
-use crate::problem::SQL_TOO_LARGE;
 use crate::state::{AppState, base64, text};
 use axum::extract::State;
 use chassis::Problem;
@@ -88,8 +87,7 @@ async fn cut(file: Vec<u8>) -> Result<(Vec<u8>, Vec<Step>), Problem> {
 }
 
 fn refused(error: &CutError) -> Problem {
-    let status =
-        if matches!(error, CutError::TooLarge { .. }) { SQL_TOO_LARGE.status } else { 422 };
+    let status = if matches!(error, CutError::TooLarge { .. }) { 413 } else { 422 };
     let sentence = "the SQL file cannot be run as one transaction";
     let entry = chassis::problem::Entry { code: error.code(), status, sentence };
     let detail = format!("{error} ({})", error.place());

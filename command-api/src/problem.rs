@@ -1,18 +1,15 @@
 //! The problems that command-api itself answers; refusals of the domain keep their own codes.
 
 use chassis::Problem;
-use chassis::problem::LOG_CONFLICT;
+use chassis::problem::{LOG_CONFLICT, LOG_UNAVAILABLE};
 use domain::refusal::Refusal;
 use event_log::{AppendError, ExecuteError, LogError};
 
 chassis::problems! {
-    TENANT_MISSING = "http.tenant_missing", 400, "a service says for which tenant it acts in the header Cs-Tenant";
-    TENANT_MALFORMED = "http.tenant_malformed", 400, "the header Cs-Tenant is not a tenant's slug";
     CAUSE_MALFORMED = "http.cause_malformed", 400, "the header Cs-Causation-Id or Cs-Correlation-Id is malformed";
     IN_FLIGHT = "http.in_flight", 409, "a request with this Idempotency-Key is being executed";
     OTHER_BODY = "http.idempotency_key_reused", 422, "the Idempotency-Key was used with another body";
     OUTCOME_UNKNOWN = "log.outcome_unknown", 503, "it is not known whether the command was recorded: send it again with the same Idempotency-Key";
-    LOG_UNAVAILABLE = "log.unavailable", 503, "the log cannot be reached or is not the one that this process knows";
     SLUG_MALFORMED = "http.malformed_name", 422, "a name is not of the form ^[a-z0-9][a-z0-9-]{0,62}$";
     TEXT_LENGTH = "http.text_length", 422, "a text is empty or too long";
     BASE64_MALFORMED = "http.malformed_base64", 422, "a member is not canonical padded base64";
@@ -22,7 +19,6 @@ chassis::problems! {
     ENGINE_NOT_SUPPORTED = "catalog.engine_not_supported", 422, "the engine is not supported: postgresql is";
     ENVIRONMENT_NOT_IN_ROOT = "catalog.environment_not_in_root", 422, "the tenant's trust root has no such environment";
     TOO_MANY_LABELS = "catalog.labels_invalid", 422, "at most 32 labels, each name and value of 1 to 63 bytes";
-    SQL_TOO_LARGE = "changes.sql_too_large", 413, "the SQL file is larger than 4 MiB";
     MANIFEST_INVALID = "approvals.manifest_invalid", 422, "the manifest is malformed or does not describe this revision of this change";
     SIGNATURE_MALFORMED = "approvals.signature_malformed", 422, "the signature or statement is not of the DSSE form";
     DECISION_MISMATCH = "approvals.decision_mismatch", 422, "the signed decision is about another change or says something else";

@@ -1,19 +1,16 @@
 //! The problems that query-api itself answers; "not found" keeps the domain's codes.
 
 use chassis::Problem;
-use chassis::problem::Chain;
+use chassis::problem::{Chain, LOG_UNAVAILABLE};
 use event_log::LogError;
 use projections::DatabaseError;
 
 chassis::problems! {
-    TENANT_MISSING = "http.tenant_missing", 400, "a service says for which tenant it acts in the header Cs-Tenant";
-    TENANT_MALFORMED = "http.tenant_malformed", 400, "the header Cs-Tenant is not a tenant's slug";
     PAGE_TOKEN_INVALID = "query.page_token_invalid", 400, "the page_token is malformed or belongs to another list, filter or tenant";
     POSITION_MALFORMED = "query.position_malformed", 400, "the header Cs-Min-Position is not <origin>:<sequence>";
     POSITION_OF_ANOTHER_LOG = "query.position_of_another_log", 400, "the header Cs-Min-Position names a log that is not read here";
     POSITION_NOT_REACHED = "query.position_not_reached", 503, "the read models have not reached the wanted position yet: try again";
     UNAVAILABLE = "query.unavailable", 503, "the read models cannot be read now: try again";
-    LOG_UNAVAILABLE = "log.unavailable", 503, "the log cannot be reached or is not the one that this process knows";
     LOG_NOT_FOUND = "ledger.log_not_found", 404, "there is no such log here";
     BLOB_NOT_FOUND = "ledger.blob_not_found", 404, "the log has no such blob of this tenant";
     NO_MANIFEST = "changes.no_manifest", 404, "the change has no manifest yet: nothing is to be signed";

@@ -1,15 +1,12 @@
 //! What every read of a tenant's data brings: who asks, for which tenant, how new the answer must be.
 
-use crate::problem::{
-    POSITION_MALFORMED, POSITION_NOT_REACHED, POSITION_OF_ANOTHER_LOG, TENANT_MALFORMED,
-    TENANT_MISSING,
-};
+use crate::problem::{POSITION_MALFORMED, POSITION_NOT_REACHED, POSITION_OF_ANOTHER_LOG};
 use crate::state::AppState;
 use axum::extract::FromRequestParts;
 use chassis::{Caller, Problem};
 use http::HeaderMap;
 use http::request::Parts;
-use ledger::{MIN_POSITION_HEADER, PositionMark, Slug};
+use ledger::{MIN_POSITION_HEADER, PositionMark};
 use std::time::Duration;
 
 /// The longest that a reader may ask to wait (`Prefer: wait=`), seconds.
@@ -31,22 +28,10 @@ impl FromRequestParts<AppState> for Reading {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let tenant = tenant(&parts.headers, &caller)?;
+        let tenant = caller.acting_in(&parts.headers)?;
         let served = fresh(&parts.headers, state).await?;
         Ok(Self { caller, tenant, served })
     }
-}
-
-fn tenant(headers: &HeaderMap, caller: &Caller) -> Result<String, Problem> {
-    let named = headers.get("cs-tenant").map(|value| {
-        let slug = value.to_str().ok().and_then(|text| text.parse::<Slug>().ok());
-        slug.ok_or_else(|| Problem::of(&TENANT_MALFORMED))
-    });
-    let named = named.transpose()?.map(|slug| slug.to_string());
-    if let Some(named) = &named {
-        caller.in_tenant(named)?;
-    }
-    caller.tenant.clone().or(named).ok_or_else(|| Problem::of(&TENANT_MISSING))
 }
 
 /// Waits as `Cs-Min-Position` and `Prefer: wait=` ask, then says what every answer from now on holds.

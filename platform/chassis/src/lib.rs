@@ -17,6 +17,7 @@ pub mod problem;
 pub mod process;
 pub mod tasks;
 pub mod telemetry;
+mod tenant;
 pub mod token;
 
 pub use caller::{Caller, HasPrincipals, Person, Principals};

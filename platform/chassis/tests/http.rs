@@ -94,6 +94,10 @@ async fn elsewhere(caller: Caller) -> Result<&'static str, Problem> {
     Ok("elsewhere")
 }
 
+async fn acting(caller: Caller, headers: HeaderMap) -> Result<String, Problem> {
+    caller.acting_in(&headers)
+}
+
 async fn operator(caller: Caller) -> Result<&'static str, Problem> {
     caller.require_service("operator")?;
     Ok("operator")
@@ -137,6 +141,7 @@ fn routes(state: AppState) -> Router {
         .route("/whoami", get(whoami))
         .route("/author", get(author))
         .route("/elsewhere", get(elsewhere))
+        .route("/acting", get(acting))
         .route("/operator", get(operator))
         .route("/drafts", post(draft))
         .route("/changes/{change_id}", get(change))
@@ -218,6 +223,9 @@ async fn refused_codes(world: &World, router: &Router) -> Result<Vec<(String, u1
         fetch(router, "/author", &[own[0], own[0]]).await?,
         fetch(router, "/operator", &own).await?,
         fetch(router, "/elsewhere", &own).await?,
+        fetch(router, "/acting", &[own[0], ("cs-tenant", "globex")]).await?,
+        fetch(router, "/acting", &[own[0], ("cs-tenant", "a.b")]).await?,
+        fetch_as(router, "/acting", "spiffe://dev.countersign/countersign/operator").await?,
         fetch(router, "/conflict", &[]).await?,
         fetch(router, "/broken", &[]).await?,
         fetch(router, "/nowhere", &[]).await?,
@@ -241,7 +249,7 @@ fn small() -> Limits {
     Limits { body_bytes: 256, ..Limits::default() }
 }
 
-const EXPECTED: [(&str, u16); 22] = [
+const EXPECTED: [(&str, u16); 25] = [
     ("auth.missing", 401),
     ("auth.invalid_token", 401),
     ("auth.invalid_token", 401),
@@ -249,6 +257,9 @@ const EXPECTED: [(&str, u16); 22] = [
     ("auth.invalid_token", 401),
     ("auth.forbidden", 403),
     ("auth.wrong_tenant", 403),
+    ("auth.wrong_tenant", 403),
+    ("http.tenant_malformed", 400),
+    ("http.tenant_missing", 400),
     ("log.conflict", 409),
     ("internal", 500),
     ("http.not_found", 404),
@@ -270,6 +281,9 @@ const EXPECTED: [(&str, u16); 22] = [
 const OF_CONNECTIONS: [&str; 4] =
     ["http.body_incomplete", "http.body_timeout", "http.overloaded", "http.timeout"];
 
+/// The log's own state: command-api and query-api answer it.
+const OF_THE_LOG: [&str; 1] = ["log.unavailable"];
+
 #[tokio::test]
 async fn every_refusal_has_its_code_and_every_code_of_the_catalogue_is_refused() {
     let world = world().unwrap();
@@ -278,7 +292,7 @@ async fn every_refusal_has_its_code_and_every_code_of_the_catalogue_is_refused()
     let refused: Vec<(&str, u16)> = refused.iter().map(|(code, n)| (code.as_str(), *n)).collect();
     assert_eq!(refused, EXPECTED);
     let seen: BTreeSet<&str> =
-        EXPECTED.iter().map(|(code, _)| *code).chain(OF_CONNECTIONS).collect();
+        EXPECTED.iter().map(|(code, _)| *code).chain(OF_CONNECTIONS).chain(OF_THE_LOG).collect();
     let listed: BTreeSet<&str> = problem::CATALOGUE.iter().map(|entry| entry.code).collect();
     assert_eq!(seen, listed);
 }

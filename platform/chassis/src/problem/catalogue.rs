@@ -5,6 +5,9 @@ crate::problems! {
     AUTH_INVALID_TOKEN = "auth.invalid_token", 401, "the token is malformed, unknown, revoked or expired";
     AUTH_FORBIDDEN = "auth.forbidden", 403, "the caller may not do this";
     AUTH_WRONG_TENANT = "auth.wrong_tenant", 403, "the caller belongs to another tenant";
+    TENANT_MISSING = "http.tenant_missing", 400, "a service says for which tenant it acts in the header Cs-Tenant";
+    TENANT_MALFORMED = "http.tenant_malformed", 400, "the header Cs-Tenant is not a tenant's slug";
+    LOG_UNAVAILABLE = "log.unavailable", 503, "the log cannot be reached or is not the one that this process knows";
     LOG_CONFLICT = "log.conflict", 409, "somebody else changed the same thing at the same time: read it again";
     INTERNAL = "internal", 500, "the server failed; its log has the reason under this trace id";
     NOT_FOUND = "http.not_found", 404, "there is no such route";
