@@ -16,7 +16,7 @@ const TOKEN_FILE: &str = "COUNTERSIGN_TOKEN_FILE";
 /// The configuration file.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Configured {
     command_api: Option<String>,
     query_api: Option<String>,
     token: Option<String>,
@@ -71,10 +71,10 @@ fn load_with(global: &Global, environment: Environment<'_>) -> Result<Settings, 
 }
 
 /// The file that was named, or the user's own if there is one.
-fn file(named: Option<&Path>, environment: Environment<'_>) -> Result<File, CliError> {
+fn file(named: Option<&Path>, environment: Environment<'_>) -> Result<Configured, CliError> {
     let path = match named.map(Path::to_owned).or_else(|| default_path(environment)) {
         Some(path) if named.is_some() || path.exists() => path,
-        _ => return Ok(File::default()),
+        _ => return Ok(Configured::default()),
     };
     let text = std::fs::read_to_string(&path).map_err(|source| CliError::ReadFile {
         what: "the configuration",
@@ -90,7 +90,7 @@ fn default_path(environment: Environment<'_>) -> Option<PathBuf> {
     Some(folder.join("countersign").join("cli.toml"))
 }
 
-fn token(file: &File, environment: Environment<'_>) -> Result<String, CliError> {
+fn token(file: &Configured, environment: Environment<'_>) -> Result<String, CliError> {
     let from_file = |path: PathBuf| {
         std::fs::read_to_string(&path).map_err(|source| CliError::ReadFile {
             what: "the token file",

@@ -2,15 +2,15 @@
 
 use crate::exit::Exit;
 use crate::review::Mismatch;
-use client::ClientError;
+use client::{ClientError, FieldError};
 use ledger::{BundleError, PolicyError, VerifyError};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use trust::keys::KeyError;
 
-/// Every code of the command line itself.
+/// Every code of the command line itself: a list for tests, which hold it against the error catalogue.
+#[cfg_attr(not(test), expect(dead_code, reason = "read by tests, here and of the repository"))]
 pub const CODES: &[&str] = &[
     "cli.answer_unreadable",
     "cli.api_unreachable",
@@ -228,21 +228,18 @@ impl CliError {
 
     /// The whole message: `error: <sentence> (<code>)`, the members that are wrong, and what to do next.
     pub fn told(&self) -> String {
-        let mut told = format!("error: {} ({})", one_line(&self.sentence()), self.code());
+        let mut lines = vec![format!("error: {} ({})", one_line(&self.sentence()), self.code())];
         if let Some(ClientError::Problem(problem)) = self.client() {
-            for member in &problem.errors {
-                let line = format!("{}: {} ({})", member.pointer, member.detail, member.code);
-                // Writing to a String cannot fail.
-                drop(write!(told, "\n  {}", one_line(&line)));
-            }
-            if let Some(trace) = problem.trace_id.as_ref().filter(|_| problem.status >= 500) {
-                drop(write!(told, "\n  trace id {}", one_line(trace)));
-            }
+            let member = |member: &FieldError| {
+                let FieldError { pointer, detail, code } = member;
+                format!("  {}", one_line(&format!("{pointer}: {detail} ({code})")))
+            };
+            lines.extend(problem.errors.iter().map(member));
+            let trace = problem.trace_id.as_ref().filter(|_| problem.status >= 500);
+            lines.extend(trace.map(|trace| format!("  trace id {}", one_line(trace))));
         }
-        if let Some(next) = self.next_step() {
-            drop(write!(told, "\n{next}"));
-        }
-        told
+        lines.extend(self.next_step());
+        lines.join("\n")
     }
 
     fn client(&self) -> Option<&ClientError> {
@@ -260,7 +257,11 @@ impl CliError {
         }
         if let Self::Config { path, source } = self {
             // Not its whole text: that quotes the file's line, which may hold the token.
-            return format!("the configuration {} is not valid: {}", path.display(), source.message());
+            return format!(
+                "the configuration {} is not valid: {}",
+                path.display(),
+                source.message()
+            );
         }
         let first: &dyn Error = if let Self::Command { source, .. } = self { source } else { self };
         let mut sentence = first.to_string();
@@ -294,9 +295,10 @@ impl CliError {
                 Some("Review the change above, then add --yes to sign it".to_owned())
             }
             Self::LogUnknown => Some("Name the log with --log".to_owned()),
-            _ if self.client().and_then(ClientError::code).is_some_and(is_about_the_token) => {
-                Some("Check COUNTERSIGN_TOKEN: `countersign dev` shows tokens for development".to_owned())
-            }
+            _ if self.client().and_then(ClientError::code).is_some_and(is_about_the_token) => Some(
+                "Check COUNTERSIGN_TOKEN: `countersign dev` shows tokens for development"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -309,9 +311,7 @@ fn is_about_the_token(code: &str) -> bool {
 /// Whether the command may stand in the log although no receipt came.
 fn may_have_been_recorded(error: &ClientError) -> bool {
     match error {
-        ClientError::Problem(problem) => {
-            problem.status >= 500 || problem.code == "http.in_flight"
-        }
+        ClientError::Problem(problem) => problem.status >= 500 || problem.code == "http.in_flight",
         ClientError::Transport { source, .. } => !source.is_connect(),
         ClientError::Answer { .. } => true,
         ClientError::Request(_) => false,
@@ -344,7 +344,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use client::{FieldError, ProblemBody};
+    use client::ProblemBody;
 
     fn problem(status: u16, code: &str) -> ClientError {
         ClientError::Problem(Box::new(ProblemBody {
@@ -375,8 +375,10 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_says_how_to_send_it_again() {
-        let unknown =
-            CliError::Command { key: "k-1".to_owned(), source: problem(503, "log.outcome_unknown") };
+        let unknown = CliError::Command {
+            key: "k-1".to_owned(),
+            source: problem(503, "log.outcome_unknown"),
+        };
         assert!(unknown.told().contains("--idempotency-key k-1"), "{}", unknown.told());
         let refused = CliError::Command { key: "k-1".to_owned(), source: problem(422, "x.y") };
         assert!(!refused.told().contains("k-1"), "{}", refused.told());
@@ -392,7 +394,10 @@ mod tests {
         let error = CliError::from(client.bytes("/v1/whoami").await.unwrap_err());
         let told = error.told();
         assert!(told.starts_with("error: http://127.0.0.1:"), "{told}");
-        assert!(told.contains("(cli.api_unreachable)") && told.contains("countersign dev"), "{told}");
+        assert!(
+            told.contains("(cli.api_unreachable)") && told.contains("countersign dev"),
+            "{told}"
+        );
         assert_eq!(error.exit(), Exit::Failure);
     }
 

@@ -59,9 +59,17 @@ mod tests {
 
     #[test]
     fn a_problem_ends_with_the_code_of_its_status() {
-        for (status, code) in
-            [(404, 3), (403, 4), (409, 5), (412, 5), (400, 1), (401, 1), (422, 1), (500, 1), (503, 1)]
-        {
+        for (status, code) in [
+            (404, 3),
+            (403, 4),
+            (409, 5),
+            (412, 5),
+            (400, 1),
+            (401, 1),
+            (422, 1),
+            (500, 1),
+            (503, 1),
+        ] {
             assert_eq!(Exit::of_status(status) as u8, code, "{status}");
         }
     }

@@ -89,6 +89,7 @@ impl Document {
     }
 }
 
+#[expect(clippy::unused_self, reason = "whoever may print holds an Output")]
 impl Output {
     /// In this format.
     pub fn new(format: Format) -> Self {

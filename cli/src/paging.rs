@@ -4,7 +4,6 @@ use crate::error::CliError;
 use client::Client;
 use client::reads::Page;
 use serde::de::DeserializeOwned;
-use std::fmt::Write as _;
 
 /// The server's largest page.
 const PAGE: usize = 200;
@@ -41,16 +40,12 @@ fn with_query<'a>(path: &str, members: impl Iterator<Item = (&'a str, &'a str)>)
 
 /// Percent-encoded: only unreserved characters stay (RFC 3986 section 2.3).
 fn encoded(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            drop(write!(encoded, "%{byte:02X}"));
-        }
-    }
-    encoded
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let spelled = |byte| match byte {
+        byte if stays(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    value.bytes().map(spelled).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use domain::ids::ChangeId;
 use sql::CutError;
-use std::fmt::Write as _;
 use trust::encoding::{EncodingError, Sha256Digest};
 use trust::statement::{Change, Statement as _, StatementError, StepKind};
 
@@ -121,10 +120,21 @@ pub fn steps(manifest: &Change, file: &[u8]) -> Result<(), Mismatch> {
 
 /// Everything that a signature on the manifest covers, as it may be shown.
 pub fn shown(manifest: &Change, file: &[u8]) -> String {
-    let mut text = String::new();
+    let mut lines = members(manifest);
+    let sql = sql::escaped(&String::from_utf8_lossy(file));
+    lines.push(format!("---- the exact SQL, {} bytes ----", file.len()));
+    match sql.strip_suffix('\n') {
+        Some(sql) => lines.push(sql.to_owned()),
+        None => lines.extend([sql, "(no newline at the end)".to_owned()]),
+    }
+    lines.push("---- end of the SQL ----".to_owned());
+    lines.join("\n")
+}
+
+fn members(manifest: &Change) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut line = |name: &str, value: String| {
-        // Writing to a String cannot fail.
-        drop(writeln!(text, "  {name:<12} {}", sql::escaped(&value)));
+        lines.push(format!("  {name:<12} {}", sql::escaped(&value)));
     };
     line("tenant", manifest.tenant.to_string());
     line("change", format!("{} revision {}", manifest.change, manifest.revision));
@@ -144,7 +154,10 @@ pub fn shown(manifest: &Change, file: &[u8]) -> String {
         line("to schema", schema(&manifest.transition.to));
     }
     line("root", format!("version {}, sha256 {}", manifest.root.version, manifest.root.sha256));
-    line("policy", format!("version {}, sha256 {}", manifest.policy.version, manifest.policy.sha256));
+    line(
+        "policy",
+        format!("version {}, sha256 {}", manifest.policy.version, manifest.policy.sha256),
+    );
     for requirement in &manifest.requirements {
         line("requires", format!("{} with the role {}", requirement.count, requirement.role));
     }
@@ -154,13 +167,7 @@ pub fn shown(manifest: &Change, file: &[u8]) -> String {
         let way = if step.transactional { "in a transaction" } else { "outside a transaction" };
         line("step", format!("{} {way}, sha256 {}", step.ordinal, step.sha256));
     }
-    let sql = sql::escaped(&String::from_utf8_lossy(file));
-    drop(write!(text, "---- the exact SQL, {} bytes ----\n{sql}", file.len()));
-    if !sql.ends_with('\n') {
-        text.push_str("\n(no newline at the end)\n");
-    }
-    text.push_str("---- end of the SQL ----");
-    text
+    lines
 }
 
 #[cfg(test)]
@@ -246,15 +253,18 @@ mod tests {
     fn a_manifest_about_something_else_is_not_signed() {
         let bytes = change(SQL).unwrap().to_payload().unwrap();
         let other: ChangeId = "chg_01h455vb4pex5vsknk084sn02r".parse().unwrap();
-        let cases: [(&str, fn(&mut Claimed<'_>, ChangeId)); 4] = [
-            ("tenant", |claimed, _| claimed.tenant = "globex"),
-            ("change", |claimed, other| claimed.change = other),
-            ("revision", |claimed, _| claimed.revision = 2),
-            ("environment", |claimed, _| claimed.environment = "production"),
-        ];
-        for (name, spoil) in cases {
-            let found = reviewed(&bytes, &bytes, |c| spoil(c, other)).unwrap().unwrap_err();
-            assert!(matches!(&found, Mismatch::Other { member, .. } if *member == name), "{found:?}");
+        for member in ["tenant", "change", "revision", "environment"] {
+            let found = reviewed(&bytes, &bytes, |claimed| match member {
+                "tenant" => claimed.tenant = "globex",
+                "change" => claimed.change = other,
+                "revision" => claimed.revision = 2,
+                _ => claimed.environment = "production",
+            });
+            let found = found.unwrap().unwrap_err();
+            assert!(
+                matches!(&found, Mismatch::Other { member: named, .. } if *named == member),
+                "{found:?}"
+            );
         }
     }
 

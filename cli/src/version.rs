@@ -10,6 +10,10 @@ pub fn run(output: &Output) -> Result<Exit, CliError> {
     let version = env!("CARGO_PKG_VERSION");
     let build = if cfg!(feature = "dev") { "development" } else { "forensic" };
     let value = json!({"version": version, "build": build});
-    output.document(&Document::record(value, version, &[("version", version), ("build", build)]))?;
+    output.document(&Document::record(
+        value,
+        version,
+        &[("version", version), ("build", build)],
+    ))?;
     Ok(Exit::Ok)
 }

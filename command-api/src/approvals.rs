@@ -25,7 +25,7 @@ use trust::statement::{Decision, DecisionKind, Root};
 /// Open an approval of a fixed manifest.
 #[utoipa::path(post, path = "/v1/approvals", tag = "approvals", request_body = OpenApproval,
     responses((status = 201, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %ask.body.change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %ask.body.change))]
 pub async fn open_approval(
     State(state): State<AppState>,
     ask: Ask<ByWorkflow, OpenApproval>,
@@ -66,7 +66,7 @@ pub async fn open_approval(
 #[utoipa::path(post, path = "/v1/approvals/{approval_id}/decisions", tag = "approvals",
     params(("approval_id" = String, Path, description = "The approval")), request_body = Decide,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(approval.id = %approval), err(Debug))]
+#[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn decide_approval(
     State(state): State<AppState>,
     PathId(approval): PathId<ApprovalId>,
@@ -144,7 +144,7 @@ fn rejection(
 #[utoipa::path(post, path = "/v1/approvals/{approval_id}/close", tag = "approvals",
     params(("approval_id" = String, Path, description = "The approval")), request_body = Nothing,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(approval.id = %approval), err(Debug))]
+#[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn close_approval(
     State(state): State<AppState>,
     PathId(approval): PathId<ApprovalId>,

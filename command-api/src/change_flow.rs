@@ -37,7 +37,7 @@ pub fn manifest(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/request-approval", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RequestApproval,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn request_approval(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -63,7 +63,7 @@ pub async fn request_approval(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/fail-check", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = FailCheck,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn fail_check(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -78,7 +78,7 @@ pub async fn fail_check(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-approval", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordApproval,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_approval(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -93,7 +93,7 @@ pub async fn record_approval(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-rejection", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordRejection,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_rejection(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -108,7 +108,7 @@ pub async fn record_rejection(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-dispatch", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordDispatch,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_dispatch(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -123,7 +123,7 @@ pub async fn record_dispatch(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-result", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordResult,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_result(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,

@@ -23,7 +23,7 @@ pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 /// Draft a change; with `submit`, submit it in the same commit.
 #[utoipa::path(post, path = "/v1/changes", tag = "changes", request_body = DraftChange,
     responses((status = 201, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn draft_change(
     State(state): State<AppState>,
     ask: Ask<ByAuthor, DraftChange>,
@@ -98,7 +98,7 @@ fn refused(error: &CutError) -> Problem {
 #[utoipa::path(post, path = "/v1/changes/{change_id}/submit", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = Nothing,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn submit_change(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -112,7 +112,7 @@ pub async fn submit_change(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/start", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = Nothing,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn start_change(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,
@@ -126,7 +126,7 @@ pub async fn start_change(
 #[utoipa::path(post, path = "/v1/changes/{change_id}/cancel", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = Nothing,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn cancel_change(
     State(state): State<AppState>,
     PathId(change): PathId<ChangeId>,

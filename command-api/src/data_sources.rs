@@ -20,7 +20,7 @@ const MAX_LABEL_BYTES: usize = 63;
 /// Register a data source: exactly one database with its own environment.
 #[utoipa::path(post, path = "/v1/data-sources", tag = "catalog", request_body = RegisterDataSource,
     responses((status = 201, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn register_data_source(
     State(state): State<AppState>,
     ask: Ask<ByOperator, RegisterDataSource>,
@@ -70,7 +70,7 @@ fn labels(labels: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>,
 #[utoipa::path(post, path = "/v1/data-sources/{data_source_id}/request-lock", tag = "catalog",
     params(("data_source_id" = String, Path, description = "The data source")), request_body = LockFor,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn request_lock(
     State(state): State<AppState>,
     PathId(data_source): PathId<DataSourceId>,
@@ -85,7 +85,7 @@ pub async fn request_lock(
 #[utoipa::path(post, path = "/v1/data-sources/{data_source_id}/release-lock", tag = "catalog",
     params(("data_source_id" = String, Path, description = "The data source")), request_body = LockFor,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn release_lock(
     State(state): State<AppState>,
     PathId(data_source): PathId<DataSourceId>,

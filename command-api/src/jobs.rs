@@ -25,7 +25,7 @@ pub const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
 /// Record a signed job, before it is sent.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = DispatchJob,
     responses((status = 201, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %ask.body.change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %ask.body.change))]
 pub async fn dispatch_job(
     State(state): State<AppState>,
     ask: Ask<ByWorkflow, DispatchJob>,
@@ -66,7 +66,7 @@ pub async fn dispatch_job(
 #[utoipa::path(post, path = "/v1/jobs/{job_id}/record-result", tag = "jobs",
     params(("job_id" = String, Path, description = "The job")), request_body = RecordJobResult,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, fields(job.id = %job), err(Debug))]
+#[tracing::instrument(skip_all, fields(job.id = %job))]
 pub async fn record_job_result(
     State(state): State<AppState>,
     PathId(job): PathId<JobId>,

@@ -16,7 +16,7 @@ use domain::personal::Personal;
 /// Make a person or a service known.
 #[utoipa::path(post, path = "/v1/principals", tag = "identity", request_body = CreatePrincipal,
     responses((status = 201, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn create_principal(
     State(state): State<AppState>,
     ask: Ask<ByInstallation, CreatePrincipal>,
@@ -39,7 +39,7 @@ pub async fn create_principal(
 #[utoipa::path(post, path = "/v1/principals/{principal_id}/tokens", tag = "identity",
     params(("principal_id" = String, Path, description = "The principal")), request_body = IssueToken,
     responses((status = 202, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn issue_token(
     State(state): State<AppState>,
     PathId(principal): PathId<PrincipalId>,

@@ -17,7 +17,7 @@ use trust::statement::{Root, RootRef};
 /// Publish a version of the tenant's trust root, signed by its own threshold.
 #[utoipa::path(post, path = "/v1/trust-roots", tag = "identity", request_body = PublishTrustRoot,
     responses((status = 201, body = ReceiptBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn publish_trust_root(
     State(state): State<AppState>,
     ask: Ask<ByInstallation, PublishTrustRoot>,

@@ -28,7 +28,7 @@ pub struct AgentsQuery {
 /// List the tenant's agents, newest first.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents", params(AgentsQuery),
     responses((status = 200, body = Page<AgentBody>), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn list_agents(
     State(state): State<AppState>,
     reading: Reading,
@@ -44,7 +44,7 @@ pub async fn list_agents(
 #[utoipa::path(get, path = "/v1/agents/{id_or_name}", tag = "agents",
     params(("id_or_name" = String, Path, description = "Its id or name")),
     responses((status = 200, body = AgentBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn get_agent(
     State(state): State<AppState>,
     reading: Reading,

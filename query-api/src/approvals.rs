@@ -60,7 +60,7 @@ pub struct ApprovalsQuery {
 /// List the tenant's approvals, newest first.
 #[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsQuery),
     responses((status = 200, body = Page<ApprovalBody>), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn list_approvals(
     State(state): State<AppState>,
     reading: Reading,
@@ -80,7 +80,7 @@ pub async fn list_approvals(
 #[utoipa::path(get, path = "/v1/approvals/{approval_id}", tag = "approvals",
     params(("approval_id" = String, Path, description = "The approval")),
     responses((status = 200, body = ApprovalBody), Problem))]
-#[tracing::instrument(skip_all, fields(approval.id = %approval), err(Debug))]
+#[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn get_approval(
     State(state): State<AppState>,
     reading: Reading,

@@ -36,7 +36,7 @@ pub struct ChangesQuery {
 /// List the tenant's changes, newest first.
 #[utoipa::path(get, path = "/v1/changes", tag = "changes", params(ChangesQuery),
     responses((status = 200, body = Page<ChangeSummary>), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn list_changes(
     State(state): State<AppState>,
     reading: Reading,
@@ -56,7 +56,7 @@ pub async fn list_changes(
 #[utoipa::path(get, path = "/v1/changes/{change_id}", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
     responses((status = 200, body = ChangeAnswer), (status = 304, description = "Not modified"), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change(
     State(state): State<AppState>,
     reading: Reading,
@@ -76,7 +76,7 @@ pub async fn get_change(
 #[utoipa::path(get, path = "/v1/changes/{change_id}/sql", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
     responses((status = 200, content_type = "application/sql", body = String), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change_sql(
     State(state): State<AppState>,
     reading: Reading,
@@ -91,7 +91,7 @@ pub async fn get_change_sql(
 #[utoipa::path(get, path = "/v1/changes/{change_id}/manifest", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
     responses((status = 200, content_type = "application/vnd.countersign.change.v1+json", body = String), Problem))]
-#[tracing::instrument(skip_all, fields(change.id = %change), err(Debug))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change_manifest(
     State(state): State<AppState>,
     reading: Reading,

@@ -28,7 +28,7 @@ pub struct DataSourcesQuery {
 /// List the tenant's data sources, newest first.
 #[utoipa::path(get, path = "/v1/data-sources", tag = "catalog", params(DataSourcesQuery),
     responses((status = 200, body = Page<DataSourceBody>), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn list_data_sources(
     State(state): State<AppState>,
     reading: Reading,
@@ -44,7 +44,7 @@ pub async fn list_data_sources(
 #[utoipa::path(get, path = "/v1/data-sources/{id_or_name}", tag = "catalog",
     params(("id_or_name" = String, Path, description = "Its id or name")),
     responses((status = 200, body = DataSourceBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn get_data_source(
     State(state): State<AppState>,
     reading: Reading,

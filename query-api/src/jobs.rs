@@ -66,7 +66,7 @@ pub struct JobsQuery {
 /// List the tenant's jobs, newest first.
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, body = Page<JobBody>), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn list_jobs(
     State(state): State<AppState>,
     reading: Reading,
@@ -86,7 +86,7 @@ pub async fn list_jobs(
 #[utoipa::path(get, path = "/v1/jobs/{job_id}", tag = "jobs",
     params(("job_id" = String, Path, description = "The job")),
     responses((status = 200, body = JobBody), Problem))]
-#[tracing::instrument(skip_all, fields(job.id = %job), err(Debug))]
+#[tracing::instrument(skip_all, fields(job.id = %job))]
 pub async fn get_job(
     State(state): State<AppState>,
     reading: Reading,

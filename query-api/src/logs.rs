@@ -40,7 +40,7 @@ pub struct CommitsQuery {
 #[utoipa::path(get, path = "/v1/logs/{log}", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin")),
     responses((status = 200, body = LogBody), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn get_log(
     State(state): State<AppState>,
     auditing: Auditing,
@@ -63,7 +63,7 @@ pub async fn get_log(
 #[utoipa::path(get, path = "/v1/logs/{log}/commits", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin"), CommitsQuery),
     responses((status = 200, content_type = "application/x-ndjson", body = String), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn list_commits(
     State(state): State<AppState>,
     auditing: Auditing,
@@ -83,7 +83,7 @@ pub async fn list_commits(
         ("tenant" = String, Path, description = "Whose blob"),
         ("sha256" = String, Path, description = "Its SHA-256, 64 lower-case hexadecimal digits")),
     responses((status = 200, content_type = "application/octet-stream", body = String), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn get_blob(
     State(state): State<AppState>,
     auditing: Auditing,

@@ -15,7 +15,7 @@ use trust::encoding::to_base64;
 /// Read the tenant's current trust root. A site pins what its own operator checked, never what this says.
 #[utoipa::path(get, path = "/v1/trust-root", tag = "identity",
     responses((status = 200, body = TrustRootBody), (status = 304, description = "Not modified"), Problem))]
-#[tracing::instrument(skip_all, err(Debug))]
+#[tracing::instrument(skip_all)]
 pub async fn get_trust_root(
     State(state): State<AppState>,
     reading: Reading,

@@ -56,7 +56,12 @@ impl CommandLine {
     pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<Answered> {
         let answered = self.call(arguments).await?;
         if answered.code != 0 {
-            bail!("countersign {} ended with {}:\n{}", arguments.join(" "), answered.code, answered.err);
+            bail!(
+                "countersign {} ended with {}:\n{}",
+                arguments.join(" "),
+                answered.code,
+                answered.err
+            );
         }
         Ok(answered)
     }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 pub fn flip(data_dir: &Path, stream: &str, needle: &str) -> anyhow::Result<usize> {
     let mut changed = 0;
     for block in blocks(data_dir, stream)? {
-        let mut bytes =
-            std::fs::read(&block).with_context(|| format!("{}", block.display()))?;
+        let mut bytes = std::fs::read(&block).with_context(|| format!("{}", block.display()))?;
         let found = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
         let Some(at) = found else { continue };
         let byte = bytes.get_mut(at + needle.len() - 1).context("an empty needle")?;

@@ -27,20 +27,58 @@ async fn what_is_wrong_with_a_request_is_named_and_nothing_is_appended() -> anyh
         (400, "http.malformed_json", ada.post(path, r#"{"title":"a","title":"b"}"#).await?),
         (400, "http.malformed_json", ada.post(path, deep).await?),
         (422, "http.invalid_body", ada.post(path, r#"{"surprise":1}"#).await?),
-        (415, "http.unsupported_media_type", ada.clone().content_type("text/plain").post(path, "{}").await?),
+        (
+            415,
+            "http.unsupported_media_type",
+            ada.clone().content_type("text/plain").post(path, "{}").await?,
+        ),
         (413, "http.body_too_large", ada.post(path, "x".repeat(7 << 20)).await?),
-        (413, "changes.sql_too_large", ada.post(path, change(&" ".repeat((4 << 20) + 1)).to_string()).await?),
+        (
+            413,
+            "changes.sql_too_large",
+            ada.post(path, change(&" ".repeat((4 << 20) + 1)).to_string()).await?,
+        ),
         (422, "changes.sql_syntax", ada.post(path, change("CREATE TABLE (").to_string()).await?),
         (422, "changes.sql_empty", ada.post(path, change("-- nothing\n").to_string()).await?),
-        (422, "changes.sql_transaction_control", ada.post(path, change("COMMIT;").to_string()).await?),
-        (422, "changes.sql_not_transactional", ada.post(path, change("VACUUM;").to_string()).await?),
-        (422, "changes.sql_touches_journal", ada.post(path, change("DROP SCHEMA countersign;").to_string()).await?),
+        (
+            422,
+            "changes.sql_transaction_control",
+            ada.post(path, change("COMMIT;").to_string()).await?,
+        ),
+        (
+            422,
+            "changes.sql_not_transactional",
+            ada.post(path, change("VACUUM;").to_string()).await?,
+        ),
+        (
+            422,
+            "changes.sql_touches_journal",
+            ada.post(path, change("DROP SCHEMA countersign;").to_string()).await?,
+        ),
         (404, "catalog.data_source_not_found", ada.post(path, unknown_source.to_string()).await?),
-        (422, "http.text_length", ada.post(path, json!({"data_source": "shop", "title": " ", "sql": "AA=="}).to_string()).await?),
-        (422, "http.malformed_base64", ada.post(path, json!({"data_source": "shop", "title": "t", "sql": "AA"}).to_string()).await?),
+        (
+            422,
+            "http.text_length",
+            ada.post(path, json!({"data_source": "shop", "title": " ", "sql": "AA=="}).to_string())
+                .await?,
+        ),
+        (
+            422,
+            "http.malformed_base64",
+            ada.post(path, json!({"data_source": "shop", "title": "t", "sql": "AA"}).to_string())
+                .await?,
+        ),
         (400, "http.malformed_id", ada.post("/v1/changes/chg_x/submit", "{}").await?),
-        (400, "http.malformed_id", ada.post("/v1/changes/job_351b5bhc2sgz3tz31hgkwr5qz4/submit", "{}").await?),
-        (404, "changes.not_found", ada.post("/v1/changes/chg_351b5bhc2sgz3tz31hgkwr5qz4/submit", "{}").await?),
+        (
+            400,
+            "http.malformed_id",
+            ada.post("/v1/changes/job_351b5bhc2sgz3tz31hgkwr5qz4/submit", "{}").await?,
+        ),
+        (
+            404,
+            "changes.not_found",
+            ada.post("/v1/changes/chg_351b5bhc2sgz3tz31hgkwr5qz4/submit", "{}").await?,
+        ),
         (400, "http.idempotency_key_missing", ada.clone().key(None).post(path, "{}").await?),
         (401, "auth.missing", ada.clone().anonymous().post(path, "{}").await?),
         (403, "auth.wrong_tenant", ada.clone().tenant("other").post(path, "{}").await?),
@@ -59,7 +97,8 @@ async fn what_is_wrong_with_a_request_is_named_and_nothing_is_appended() -> anyh
 #[tokio::test]
 async fn a_duplicate_data_source_is_a_conflict() -> anyhow::Result<()> {
     let platform = platform("bad-input").await?;
-    let body = json!({"name": "shop", "engine": "postgresql", "environment": "dev", "agent": "edge"});
+    let body =
+        json!({"name": "shop", "engine": "postgresql", "environment": "dev", "agent": "edge"});
     let answer = Raw::new(platform, "ada").post("/v1/data-sources", body.to_string()).await?;
     assert_eq!((answer.status, answer.code()), (409, "catalog.data_source_exists"));
     Ok(())
@@ -85,7 +124,8 @@ async fn the_same_key_gives_the_same_answer_and_another_body_is_refused() -> any
 async fn concurrent_requests_with_one_key_make_one_commit() -> anyhow::Result<()> {
     let platform = platform("bad-input").await?;
     let ada = Raw::new(platform, "ada");
-    let body = json!({"data_source": "shop", "title": "race", "sql": to_base64(b"SELECT 1;")}).to_string();
+    let body =
+        json!({"data_source": "shop", "title": "race", "sql": to_base64(b"SELECT 1;")}).to_string();
     let (a, b, c) = tokio::try_join!(
         ada.post("/v1/changes", body.clone()),
         ada.post("/v1/changes", body.clone()),

@@ -24,7 +24,8 @@ impl Directory {
             let file_name = entry.file_name();
             let metadata = fs::symlink_metadata(entry.path())?;
             // A name that is not UTF-8 belongs to no bundle: it is shown as well as it can be.
-            let kind = if file_name.to_str().is_some() { kind(&metadata) } else { EntryKind::Other };
+            let kind =
+                if file_name.to_str().is_some() { kind(&metadata) } else { EntryKind::Other };
             let own = file_name.to_string_lossy();
             let name = if below.is_empty() { own.into_owned() } else { format!("{below}/{own}") };
             entries.push(Entry { name: name.clone(), kind });
@@ -78,7 +79,8 @@ mod tests {
         fs::write(folder.path().join("bundle.json"), "{}").unwrap();
         fs::write(folder.path().join("blobs/a"), "blob").unwrap();
         let source = Directory::new(folder.path());
-        let names: Vec<_> = source.entries().unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
+        let names: Vec<_> =
+            source.entries().unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
         let expected = [
             ("blobs".to_owned(), EntryKind::Directory),
             ("blobs/a".to_owned(), EntryKind::File),

@@ -100,7 +100,9 @@ mod tests {
         header.set_cksum();
     }
 
-    fn archive(entries: &[(&str, EntryType, &[u8])]) -> anyhow::Result<(tempfile::TempDir, TarFile)> {
+    fn archive(
+        entries: &[(&str, EntryType, &[u8])],
+    ) -> anyhow::Result<(tempfile::TempDir, TarFile)> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("b.tar");
         let mut builder = Builder::new(File::create(&path)?);
@@ -132,7 +134,8 @@ mod tests {
             ("blobs/a", EntryType::Regular, b"blob"),
         ])
         .unwrap();
-        let names: Vec<_> = source.entries().unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
+        let names: Vec<_> =
+            source.entries().unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
         let expected = [
             ("blobs".to_owned(), EntryKind::Directory),
             ("bundle.json".to_owned(), EntryKind::File),

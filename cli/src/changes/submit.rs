@@ -12,11 +12,7 @@ use std::path::Path;
 use trust::encoding::to_base64;
 
 /// Submits a file; with `--watch`, follows the change to its end.
-pub async fn submit(
-    submit: Submit,
-    session: &Session,
-    output: &Output,
-) -> Result<Exit, CliError> {
+pub async fn submit(submit: Submit, session: &Session, output: &Output) -> Result<Exit, CliError> {
     let file = read(&submit.sql)?;
     let body = DraftChange {
         data_source: submit.source,

@@ -123,7 +123,9 @@ fn tell(output: &Output, answer: &ChangeAnswer, news: &News) -> anyhow::Result<(
             News::Event { event, at, actor, sequence } => {
                 json!({"change": id, "event": event, "at": at, "actor": actor, "sequence": sequence})
             }
-            News::Waiting(sentence) => json!({"change": id, "state": state, "waiting_for": sentence}),
+            News::Waiting(sentence) => {
+                json!({"change": id, "state": state, "waiting_for": sentence})
+            }
         };
         return output.line(&value.to_string());
     }
@@ -195,7 +197,8 @@ mod tests {
         for state in ["applied", "failed", "unknown", "rejected", "cancelled"] {
             assert!(has_ended(state), "{state}");
         }
-        for state in ["draft", "checking", "pending_approval", "approved", "scheduled", "applying"] {
+        for state in ["draft", "checking", "pending_approval", "approved", "scheduled", "applying"]
+        {
             assert!(!has_ended(state), "{state}");
         }
     }

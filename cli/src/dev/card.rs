@@ -49,7 +49,11 @@ impl Card {
         if output.is_json() {
             output.line(&self.value.to_string())
         } else {
-            output.line(&format!("{}\nready after {:.1} s; Ctrl-C stops everything", self.text, elapsed.as_secs_f64()))
+            output.line(&format!(
+                "{}\nready after {:.1} s; Ctrl-C stops everything",
+                self.text,
+                elapsed.as_secs_f64()
+            ))
         }
     }
 }

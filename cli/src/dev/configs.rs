@@ -1,9 +1,7 @@
 //! The processes' configuration files, written anew at every start; secrets stay in files of their own.
 
 use super::layout::Layout;
-use super::material::{
-    AGENT, DATA_SOURCE, ENVIRONMENT, Material, ORIGIN, TENANT,
-};
+use super::material::{AGENT, DATA_SOURCE, ENVIRONMENT, Material, ORIGIN, TENANT};
 use super::sample::{READ_MODELS, url};
 use anyhow::Context as _;
 use devkit::stack::SHARD;
@@ -25,7 +23,8 @@ pub fn write(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Res
         ("agent", agent(stack, layout, material)?),
     ];
     for (process, config) in files {
-        let text = toml::to_string(&config).with_context(|| format!("configuration of {process}"))?;
+        let text =
+            toml::to_string(&config).with_context(|| format!("configuration of {process}"))?;
         folder::write_private(&layout.config(process), text.as_bytes())?;
     }
     Ok(())

@@ -78,11 +78,7 @@ struct Ready {
     services: Services,
 }
 
-async fn up(
-    arguments: &DevArguments,
-    output: &Output,
-    started: Instant,
-) -> anyhow::Result<Ready> {
+async fn up(arguments: &DevArguments, output: &Output, started: Instant) -> anyhow::Result<Ready> {
     if arguments.reset {
         layout::reset(&arguments.folder())?;
     }

@@ -42,9 +42,10 @@ impl Services {
 
     /// Waits until one of them ends, which none should; says which.
     pub async fn first_to_end(&self) -> devkit::ChildError {
-        let waits = self.children.iter().map(|child| {
-            Box::pin(async move { child.ended(child.wait().await) })
-        });
+        let waits = self
+            .children
+            .iter()
+            .map(|child| Box::pin(async move { child.ended(child.wait().await) }));
         select_all(waits).await.0
     }
 
@@ -57,7 +58,8 @@ impl Services {
 }
 
 async fn ready(child: &Child, material: &Material) -> anyhow::Result<()> {
-    let operations = format!("http://127.0.0.1:{}", material.port(&format!("{}-ops", child.name()))?);
+    let operations =
+        format!("http://127.0.0.1:{}", material.port(&format!("{}-ops", child.name()))?);
     child.until(PATIENCE, || async { is_ready(&operations).await.then_some(()) }).await?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Longer than the server's own limit, so that its answer arrives.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// A whole log takes a while; a stream that stands still ends after [`TIMEOUT`].
 const LONGEST_STREAM: Duration = Duration::from_hours(24);
 

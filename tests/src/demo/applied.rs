@@ -28,7 +28,9 @@ pub async fn play(
     let file = scratch.file("notes.sql", SQL)?;
     let change = submit(platform, "notes on customers", &file).await?;
     wait_for(platform, &change, "pending_approval").await?;
-    stage.step("the agent read the live schema; the manifest is fixed: Bob countersigns with his key");
+    stage.step(
+        "the agent read the live schema; the manifest is fixed: Bob countersigns with his key",
+    );
     approve(platform, "bob", &change).await?;
     let waiting = get(platform, &change).await?;
     let state = waiting.change.state.clone();

@@ -14,11 +14,7 @@ ALTER TABLE public.does_not_exist ADD COLUMN note text;
 const SQLSTATE: &str = "42P01";
 
 /// Plays it.
-pub async fn play(
-    stage: &mut Stage,
-    platform: &Platform,
-    scratch: &Scratch,
-) -> anyhow::Result<()> {
+pub async fn play(stage: &mut Stage, platform: &Platform, scratch: &Scratch) -> anyhow::Result<()> {
     stage.step("a change whose second statement fails, countersigned by both");
     stage.note(SQL);
     let file = scratch.file("failing.sql", SQL)?;
@@ -31,7 +27,10 @@ pub async fn play(
     let nothing = columns(platform, "half_done").await?.is_empty();
     stage.promise(
         "SQL that fails leaves nothing half done, and says why",
-        format!("failed with SQLSTATE {code}; public.half_done {}", if nothing { "is not there" } else { "EXISTS" }),
+        format!(
+            "failed with SQLSTATE {code}; public.half_done {}",
+            if nothing { "is not there" } else { "EXISTS" }
+        ),
         nothing && code == SQLSTATE,
     );
     Ok(())

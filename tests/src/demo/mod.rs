@@ -24,7 +24,9 @@ pub async fn run() -> ExitCode {
 async fn play(stage: &mut Stage) -> anyhow::Result<()> {
     let scratch = Scratch::new()?;
     let data = scratch.path().join("data");
-    stage.step("starting NATS, PostgreSQL, the SPIFFE issuer, every service, an agent and a database");
+    stage.step(
+        "starting NATS, PostgreSQL, the SPIFFE issuer, every service, an agent and a database",
+    );
     let platform = Platform::start(&data).await?;
     let applied = applied::play(stage, &platform, &scratch).await?;
     attacks::play(stage, &platform, &scratch, &applied).await?;

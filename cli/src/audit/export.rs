@@ -1,0 +1,294 @@
+//! `audit export`: the log's lines byte by byte, every blob that they name, and `bundle.json` last.
+
+use super::blobs::OfBundle;
+use super::copies;
+use super::directory::Directory;
+use super::evidence::Evidence;
+use super::progress::Progress;
+use crate::clock;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::session::Session;
+use client::ClientError;
+use client::reads::LogBody;
+use ledger::bundle::{COMMITS_FILE, MANIFEST_FILE};
+use ledger::line::MAX_LINE_BYTES;
+use ledger::{
+    BundleSource as _, Commit, CommitHash, EntryKind, Envelope, Line, Manifest, Origin, Slug,
+    blob_file, blob_refs,
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
+use trust::encoding::Sha256Digest;
+
+/// How often a stream that broke off without a new line is asked for again.
+const TRIES: u32 = 3;
+
+/// What was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exported {
+    /// Lines.
+    pub lines: u64,
+    /// Blobs.
+    pub blobs: u64,
+    /// Where the log ends.
+    pub last_sequence: u64,
+}
+
+/// Copies a log into a new folder, or a new file if the name ends in `.tar`.
+pub async fn export(
+    session: &Session,
+    output: &Output,
+    origin: &Origin,
+    out: &Path,
+) -> Result<Exported, CliError> {
+    if out.extension().is_none_or(|extension| extension != "tar") {
+        new_folder(out)?;
+        return into_folder(session, output, origin, out).await;
+    }
+    let failed = |source| CliError::WriteFile { path: out.to_owned(), source };
+    let tar = new_file(out)?;
+    let beside = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = tempfile::tempdir_in(beside.unwrap_or(Path::new("."))).map_err(failed)?;
+    let exported = into_folder(session, output, origin, folder.path()).await;
+    let packed = exported.and_then(|exported| {
+        pack(folder.path(), tar).map_err(failed)?;
+        Ok(exported)
+    });
+    if packed.is_err() {
+        // The error is told; half a tar would only mislead.
+        drop(fs::remove_file(out));
+    }
+    packed
+}
+
+fn new_folder(path: &Path) -> Result<(), CliError> {
+    let failed = |source| CliError::WriteFile { path: path.to_owned(), source };
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => return created.map_err(failed),
+    }
+    let is_empty = fs::read_dir(path).map_err(failed)?.next().is_none();
+    if is_empty { Ok(()) } else { Err(CliError::Exists { path: path.to_owned() }) }
+}
+
+fn new_file(path: &Path) -> Result<File, CliError> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    opened.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => CliError::Exists { path: path.to_owned() },
+        _ => CliError::WriteFile { path: path.to_owned(), source },
+    })
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CliError> {
+    let path = folder.join(name);
+    if let Some(parent) = path.parent() {
+        let failed = |source| CliError::WriteFile { path: parent.to_owned(), source };
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    let mut file = new_file(&path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|source| CliError::WriteFile { path, source })
+}
+
+async fn into_folder(
+    session: &Session,
+    output: &Output,
+    origin: &Origin,
+    folder: &Path,
+) -> Result<Exported, CliError> {
+    // Before the lines: what is lost at the end is then missed.
+    let body: LogBody = session.query.get(&format!("/v1/logs/{origin}")).await?;
+    let path = folder.join(COMMITS_FILE);
+    let mut copy = Copy {
+        file: BufWriter::new(new_file(&path)?),
+        after: 0,
+        blobs: BTreeMap::new(),
+        evidence: Evidence::default(),
+        progress: Progress::of(output, "commits"),
+    };
+    copy.lines(session, origin, body.last_sequence, &path).await?;
+    let Copy { mut file, after, blobs: named, evidence, progress } = copy;
+    let synced = file.flush().and_then(|()| file.get_ref().sync_all());
+    synced.map_err(|source| CliError::WriteFile { path, source })?;
+    let lines = progress.count();
+    let blobs = blobs(session, output, origin, folder, named).await?;
+    let source = Directory::new(folder);
+    for (name, bytes) in copies::of(&evidence, &OfBundle(&source)) {
+        write(folder, &name, &bytes)?;
+    }
+    let last_sequence = after.max(body.last_sequence);
+    let manifest = Manifest::unsealed(origin.clone(), last_sequence, clock::now());
+    write(folder, MANIFEST_FILE, &manifest.encode()?)?;
+    Ok(Exported { lines, blobs, last_sequence })
+}
+
+async fn blobs(
+    session: &Session,
+    output: &Output,
+    origin: &Origin,
+    folder: &Path,
+    named: BTreeMap<Sha256Digest, Slug>,
+) -> Result<u64, CliError> {
+    let mut progress = Progress::of(output, "blobs");
+    for (sha256, tenant) in named {
+        let path = format!("/v1/logs/{origin}/blobs/{tenant}/{sha256}");
+        match session.query.bytes(&path).await {
+            Ok(bytes) => write(folder, &blob_file(&sha256), &bytes)?,
+            Err(ClientError::Problem(problem)) if problem.status == 404 => {
+                output.talk(&format!("the blob {sha256} of {tenant} is missing"));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        progress.step();
+    }
+    Ok(progress.count())
+}
+
+/// Lines on their way into a file.
+struct Copy<'a> {
+    file: BufWriter<File>,
+    after: u64,
+    blobs: BTreeMap<Sha256Digest, Slug>,
+    evidence: Evidence,
+    progress: Progress<'a>,
+}
+
+impl Copy<'_> {
+    /// Every line at least up to `last`; a stream that breaks off is read on after its last whole line.
+    async fn lines(
+        &mut self,
+        session: &Session,
+        origin: &Origin,
+        last: u64,
+        path: &Path,
+    ) -> Result<(), CliError> {
+        let mut tries = TRIES;
+        while self.after < last {
+            let before = self.after;
+            match self.stream(session, origin, path).await {
+                // The log has no more: what is missing up to its end is the verifier's finding.
+                Ok(()) if self.after == before => return Ok(()),
+                Ok(()) => {}
+                Err(CliError::Api(ClientError::Transport { .. })) if self.after > before => {
+                    tries = TRIES;
+                }
+                Err(CliError::Api(ClientError::Transport { .. })) if tries > 1 => tries -= 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream(
+        &mut self,
+        session: &Session,
+        origin: &Origin,
+        path: &Path,
+    ) -> Result<(), CliError> {
+        let route = format!("/v1/logs/{origin}/commits?after={}", self.after);
+        let mut chunks = session.query.stream(&route).await?;
+        let mut pending: Vec<u8> = Vec::new();
+        while let Some(chunk) = chunks.next().await? {
+            for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+                pending.extend_from_slice(part);
+                if pending.ends_with(b"\n") {
+                    self.take_in(&pending, path)?;
+                    pending.clear();
+                } else if pending.len() > MAX_LINE_BYTES {
+                    return Err(CliError::NoLine { after: self.after });
+                }
+            }
+        }
+        if pending.is_empty() { Ok(()) } else { Err(CliError::NoLine { after: self.after }) }
+    }
+
+    /// Keeps a line as it is, whatever it holds: judging it is the verifier's.
+    fn take_in(&mut self, line: &[u8], path: &Path) -> Result<(), CliError> {
+        let sequence = sequence(line).filter(|sequence| *sequence > self.after);
+        self.after = sequence.ok_or(CliError::NoLine { after: self.after })?;
+        self.file
+            .write_all(line)
+            .map_err(|source| CliError::WriteFile { path: path.to_owned(), source })?;
+        self.progress.step();
+        let Ok(line) = Line::parse(line) else { return Ok(()) };
+        let Ok(envelope) = Envelope::parse(&line.payload) else { return Ok(()) };
+        for blob in envelope.events.iter().flat_map(|event| blob_refs(&event.data)) {
+            self.blobs.insert(blob.sha256, envelope.tenant.clone());
+        }
+        let hash = CommitHash::of(&line.payload);
+        self.evidence.take_in(&Commit { sequence: line.sequence, hash, envelope });
+        Ok(())
+    }
+}
+
+/// The sequence of a line, even of one that a verifier refuses.
+fn sequence(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Sequence {
+        sequence: u64,
+    }
+    serde_json::from_slice(line).ok().map(|Sequence { sequence }| sequence)
+}
+
+/// Packs a folder, `bundle.json` last.
+fn pack(folder: &Path, tar: File) -> io::Result<()> {
+    let source = Directory::new(folder);
+    let mut builder = tar::Builder::new(BufWriter::new(tar));
+    builder.mode(tar::HeaderMode::Deterministic);
+    let files = source.entries()?.into_iter().filter(|entry| entry.kind == EntryKind::File);
+    let (last, first): (Vec<_>, Vec<_>) = files.partition(|entry| entry.name == MANIFEST_FILE);
+    for entry in first.into_iter().chain(last) {
+        builder.append_path_with_name(folder.join(&entry.name), &entry.name)?;
+    }
+    let file = builder.into_inner()?.into_inner()?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tar_file::TarFile;
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn an_existing_bundle_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("new");
+        assert!(new_folder(&new).is_ok() && new_folder(&new).is_ok(), "an empty folder is fine");
+        fs::write(new.join("a"), "").unwrap();
+        assert_eq!(new_folder(&new).unwrap_err().code(), "cli.file_exists");
+        let file = folder.path().join("b.tar");
+        fs::write(&file, "").unwrap();
+        assert_eq!(new_file(&file).unwrap_err().code(), "cli.file_exists");
+        assert!(new_folder(&folder.path().join("no/such")).is_err());
+    }
+
+    #[test]
+    fn a_packed_folder_holds_the_same_files_with_the_manifest_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = blob_file(&Sha256Digest::of(b"blob"));
+        for (name, text) in [(MANIFEST_FILE, "{}"), (COMMITS_FILE, ""), (name.as_str(), "blob")] {
+            write(folder.path(), name, text.as_bytes()).unwrap();
+        }
+        let out = tempfile::tempdir().unwrap();
+        let path = out.path().join("b.tar");
+        pack(folder.path(), new_file(&path).unwrap()).unwrap();
+        let tar = TarFile::open(&path).unwrap();
+        let names: Vec<_> = tar.entries().unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, [name.as_str(), COMMITS_FILE, MANIFEST_FILE]);
+        let mut text = String::new();
+        tar.open(&name).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "blob");
+    }
+
+    #[test]
+    fn a_damaged_line_still_has_its_place() {
+        assert_eq!(sequence(b"{\"sequence\":7,\"more\":[]}\n"), Some(7));
+        assert_eq!(sequence(b"nothing\n"), None);
+    }
+}
