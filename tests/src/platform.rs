@@ -4,6 +4,8 @@ use crate::command_line::CommandLine;
 use anyhow::{Context as _, bail};
 use devkit::workspace::Binaries;
 use devkit::{Child, Program};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,8 @@ pub struct Card {
     pub agents: Vec<AgentCard>,
     /// The sample databases.
     pub targets: Vec<TargetCard>,
+    /// The process ids of the services.
+    pub processes: BTreeMap<String, i32>,
     /// The Workload API of the scenario identity.
     pub scenario_socket: String,
     /// Whom to expect at NATS.
@@ -122,6 +126,11 @@ impl Platform {
         self.card.targets.first().context("no sample database")
     }
 
+    /// A service's process.
+    pub fn service(&self, name: &str) -> Option<Service> {
+        self.card.processes.get(name).map(|pid| Service(Pid::from_raw(*pid)))
+    }
+
     /// The `countersign dev` process.
     pub fn child(&self) -> &Child {
         &self.child
@@ -134,6 +143,22 @@ impl Platform {
             bail!(self.child.ended(status));
         }
         Ok(Stopped { binaries: self.binaries, data_dir: self.card.data_dir })
+    }
+}
+
+/// A service of a running platform.
+#[derive(Debug, Clone, Copy)]
+pub struct Service(Pid);
+
+impl Service {
+    /// Stops its clock: connected, silent.
+    pub fn pause(self) -> anyhow::Result<()> {
+        Ok(kill(self.0, Signal::SIGSTOP)?)
+    }
+
+    /// Lets it go on.
+    pub fn resume(self) -> anyhow::Result<()> {
+        Ok(kill(self.0, Signal::SIGCONT)?)
     }
 }
 

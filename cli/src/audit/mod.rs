@@ -18,6 +18,8 @@ mod tar_file;
 #[cfg(test)]
 mod testimony;
 mod verify;
+#[cfg(test)]
+mod written_log;
 
 use crate::args::{AuditVerb, Global, VerifyArguments};
 use crate::error::CliError;

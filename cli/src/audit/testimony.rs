@@ -257,7 +257,7 @@ impl Testimony {
             mode: jobs::Mode::Migrate,
             attempt: 1,
             fence: 1,
-            message: BlobRef::of(b"message", "application/json"),
+            message: self.blobs.put(b"message".to_vec(), "application/json"),
             job_sha256,
             not_after: at(86_400)?,
         };

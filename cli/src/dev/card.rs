@@ -3,6 +3,7 @@
 use super::layout::Layout;
 use super::material::{AGENT, DATA_SOURCE, ENVIRONMENT, Material, TENANT};
 use super::sample;
+use super::services::Services;
 use crate::output::Output;
 use devkit::{Stack, identities};
 use domain::ids::DataSourceId;
@@ -19,7 +20,12 @@ pub struct Card {
 
 impl Card {
     /// Of a running stack.
-    pub fn new(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Result<Self> {
+    pub fn new(
+        stack: &Stack,
+        layout: &Layout,
+        material: &Material,
+        services: &Services,
+    ) -> anyhow::Result<Self> {
         let command_api = format!("http://127.0.0.1:{}", material.port("command-api")?);
         let query_api = format!("http://127.0.0.1:{}", material.port("query-api")?);
         let data_dir = stack.data_dir().display().to_string();
@@ -37,6 +43,7 @@ impl Card {
             "tokens": material.tokens(),
             "agents": [{"name": AGENT, "spiffe_id": identities::agent(TENANT, AGENT)?}],
             "targets": [{"name": DATA_SOURCE, "id": id, "environment": ENVIRONMENT, "url": target}],
+            "processes": services.pids(),
             "scenario_socket": stack.service_endpoint(identities::SCENARIO)?,
             "nats_id": stack.nats_id()?,
         });

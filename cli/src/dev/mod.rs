@@ -93,7 +93,7 @@ async fn up(arguments: &DevArguments, output: &Output, started: Instant) -> anyh
     sample::prepare(&stack, &material).await?;
     let services = Services::start(&stack, &layout, &material).await?;
     bootstrap::bootstrap(&stack, &layout, &material, &services).await?;
-    let card = card::Card::new(&stack, &layout, &material)?;
+    let card = card::Card::new(&stack, &layout, &material, &services)?;
     card.show(output, started.elapsed()).context("the card cannot be shown")?;
     Ok(Ready { stack, services })
 }

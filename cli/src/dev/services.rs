@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use client::is_ready;
 use devkit::{Child, Program, Stack, folder};
 use futures::future::{select_all, try_join_all};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +39,11 @@ impl Services {
         let waits = services.children.iter().map(|child| ready(child, material));
         try_join_all(waits).await?;
         Ok(services)
+    }
+
+    /// Their process ids by name.
+    pub fn pids(&self) -> BTreeMap<&str, i32> {
+        self.children.iter().map(|child| (child.name(), child.pid())).collect()
     }
 
     /// Waits until one of them ends, which none should; says which.

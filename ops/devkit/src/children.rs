@@ -283,6 +283,11 @@ impl Child {
         self.signal(Signal::SIGCONT);
     }
 
+    /// As Ctrl-C (`SIGINT`), without waiting.
+    pub fn send_interrupt(&self) {
+        self.signal(Signal::SIGINT);
+    }
+
     /// As Ctrl-C (`SIGINT`), then `SIGKILL` after `grace`.
     pub async fn interrupt(&self, grace: Duration) -> ExitStatus {
         self.stop_with(Signal::SIGINT, grace).await
