@@ -95,7 +95,7 @@ impl Platform {
     async fn start_with(binaries: Arc<Binaries>, data_dir: &Path) -> anyhow::Result<Self> {
         let log = data_dir.with_extension("dev.log");
         let child = Program::new("countersign dev", binaries.path("countersign")?, log)
-            .arguments(["dev", "-o", "json", "--data-dir"])
+            .arguments(["dev", "-o", "json", "--free-ports", "--data-dir"])
             .argument(data_dir)
             .spawn()?;
         let card = child.until(PATIENCE, || async { card(&child.log_text()) }).await?;

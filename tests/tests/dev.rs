@@ -19,7 +19,10 @@ async fn dev(data: &Path, arguments: &[&str]) -> anyhow::Result<Child> {
     let binaries = Binaries::build(&packages, &[]).await?;
     let log = data.with_extension("log");
     let program = Program::new("countersign dev", binaries.path("countersign")?, log);
-    let program = program.arguments(["dev", "--data-dir"]).argument(data).arguments(arguments);
+    let program = program
+        .arguments(["dev", "--free-ports", "--data-dir"])
+        .argument(data)
+        .arguments(arguments);
     Ok(program.spawn()?)
 }
 

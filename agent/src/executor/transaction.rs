@@ -96,7 +96,7 @@ pub(super) async fn run(
 
 /// Begins the transaction, checks the base, and notes durably that the file is about to run.
 async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<Reading, Stop> {
-    let own = |error| own_failure(session, error);
+    let own = |error: Error| own_failure(session, &error);
     let limits = order.target.limits;
     let begin = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; \
@@ -119,14 +119,14 @@ async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Res
         return Err(Stop::Cancelled);
     }
     let unknown = order.result(Outcome::Unknown, trace, StepOutcome::Unknown, None);
-    let begun = Begun {
+    let note = Begun {
         row: order.row.clone(),
         xid: xid.clone(),
         unknown_result: Answer::of(&unknown, None)
             .map_err(|error| Stop::Target(error.into()))?
             .payload,
     };
-    let noted = order.state.begin(&order.target.id, begun);
+    let noted = order.state.begin(&order.target.id, note);
     noted.map_err(|error| Stop::Target(error.into()))?;
     client.batch_execute(&format!("SAVEPOINT {}", order.savepoint)).await.map_err(own)?;
     trace.xid = Some(xid);
@@ -146,11 +146,10 @@ async fn apply(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Resul
     };
     let same = still_ours(session, &format!("{verb} {}", order.savepoint), trace).await?;
     match (ran, same) {
-        (Ok(_), true) if order.cancelled.is_cancelled() => Err(Stop::Cancelled),
+        (_, true) if order.cancelled.is_cancelled() => Err(Stop::Cancelled),
         (Ok(_), true) => Ok(rows),
         (Ok(_), false) => Err(Stop::Partial(None)),
         (Err(error), false) => Err(Stop::Partial(database_error(&error))),
-        (Err(_), true) if order.cancelled.is_cancelled() => Err(Stop::Cancelled),
         (Err(error), true) => Err(database_error(&error).map_or(Stop::Lost(None), Stop::Failed)),
     }
 }
@@ -159,7 +158,7 @@ async fn still_ours(session: &Session, savepoint: &str, trace: &Trace) -> Result
     let lost = |error: Error| is_lost(session, &error).then(|| Stop::Lost(database_error(&error)));
     let client = session.client();
     if let Err(error) = client.batch_execute(savepoint).await {
-        return lost(error).map_or(Ok(false), Err);
+        return lost(error).map_or(Ok(true), Err);
     }
     // The same session may run with a search path of the file's making.
     match client.query_one("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text", &[]).await {
@@ -175,7 +174,7 @@ async fn finish(
     trace: &Trace,
     (base, rows): (Reading, u64),
 ) -> Result<Answer, Stop> {
-    let own = |error| own_failure(session, error);
+    let own = |error: Error| own_failure(session, &error);
     let client = session.client();
     // The file may have changed role and path for the session.
     let ours = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = pg_catalog";
@@ -222,10 +221,10 @@ async fn finish(
 }
 
 /// A statement of ours failed inside the transaction, which cannot be committed any more.
-fn own_failure(session: &Session, error: Error) -> Stop {
-    let said = database_error(&error);
+fn own_failure(session: &Session, error: &Error) -> Stop {
+    let said = database_error(error);
     match said {
-        Some(said) if !is_lost(session, &error) => Stop::Failed(said),
+        Some(said) if !is_lost(session, error) => Stop::Failed(said),
         said => Stop::Lost(said),
     }
 }

@@ -53,6 +53,9 @@ fn held(
     if !word.succeeded {
         return Err(Objection::NotClaimed);
     }
+    if word.fingerprint_after != record.fingerprint {
+        return Err(Objection::Finished("fingerprint_after"));
+    }
     if granted.any(|approval| approval.change_sha256 == word.change_sha256) {
         Ok(())
     } else {
@@ -96,6 +99,12 @@ mod tests {
     fn a_change_that_no_agent_ran_is_tampering() {
         let found = checked(|t| t.evidence.jobs.clear()).unwrap();
         assert_eq!(found, Err(Objection::NotClaimed));
+    }
+
+    #[test]
+    fn another_schema_afterwards_than_the_agents_is_tampering() {
+        let found = checked(|t| t.applied().unwrap().fingerprint = None).unwrap();
+        assert_eq!(found, Err(Objection::Finished("fingerprint_after")));
     }
 
     #[test]

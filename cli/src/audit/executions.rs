@@ -37,6 +37,8 @@ pub struct AgentsWord {
     pub change_sha256: Option<Sha256Digest>,
     /// Whether it ran to its end.
     pub succeeded: bool,
+    /// The schema afterwards.
+    pub fingerprint_after: Option<String>,
 }
 
 /// Checks every result that was taken in.
@@ -97,6 +99,7 @@ fn word(
         agent: result.agent.to_string(),
         change_sha256: result.change_sha256,
         succeeded: result.outcome == trust::statement::Outcome::Succeeded,
+        fingerprint_after: result.fingerprint_after.as_ref().map(ToString::to_string),
     })
 }
 

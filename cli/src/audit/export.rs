@@ -46,8 +46,13 @@ pub async fn export(
     out: &Path,
 ) -> Result<Exported, CliError> {
     if out.extension().is_none_or(|extension| extension != "tar") {
-        new_folder(out)?;
-        return into_folder(session, output, origin, out).await;
+        let is_new = new_folder(out)?;
+        let exported = into_folder(session, output, origin, out).await;
+        if exported.is_err() && is_new {
+            // Goes only if it is still empty: what has arrived may be of use.
+            drop(fs::remove_dir(out));
+        }
+        return exported;
     }
     let failed = |source| CliError::WriteFile { path: out.to_owned(), source };
     let tar = new_file(out)?;
@@ -65,14 +70,15 @@ pub async fn export(
     packed
 }
 
-fn new_folder(path: &Path) -> Result<(), CliError> {
+/// An empty folder; says whether it was made for this.
+fn new_folder(path: &Path) -> Result<bool, CliError> {
     let failed = |source| CliError::WriteFile { path: path.to_owned(), source };
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        created => return created.map_err(failed),
+        created => return created.map(|()| true).map_err(failed),
     }
     let is_empty = fs::read_dir(path).map_err(failed)?.next().is_none();
-    if is_empty { Ok(()) } else { Err(CliError::Exists { path: path.to_owned() }) }
+    if is_empty { Ok(false) } else { Err(CliError::Exists { path: path.to_owned() }) }
 }
 
 fn new_file(path: &Path) -> Result<File, CliError> {
@@ -259,7 +265,8 @@ mod tests {
     fn an_existing_bundle_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let new = folder.path().join("new");
-        assert!(new_folder(&new).is_ok() && new_folder(&new).is_ok(), "an empty folder is fine");
+        assert!(new_folder(&new).unwrap());
+        assert!(!new_folder(&new).unwrap(), "an empty folder is fine");
         fs::write(new.join("a"), "").unwrap();
         assert_eq!(new_folder(&new).unwrap_err().code(), "cli.file_exists");
         let file = folder.path().join("b.tar");

@@ -78,6 +78,15 @@ fn approval_key() -> Key {
     (TENANT.to_owned(), ApprovalId::derived("approval", &["1"]).to_string())
 }
 
+fn change_key() -> Key {
+    (TENANT.to_owned(), change_id().to_string())
+}
+
+/// The schema afterwards.
+fn fingerprint() -> String {
+    format!("pgfp1:{}", Sha256Digest::of(b"after"))
+}
+
 fn job_key() -> Key {
     (TENANT.to_owned(), job_id().to_string())
 }
@@ -162,9 +171,12 @@ impl Testimony {
         let root = new.publish_root()?;
         let change_sha256 = new.open_and_sign(root)?;
         new.run(root, change_sha256)?;
-        let applied = AppliedRecord { job: job_id().to_string(), fingerprint: None, sequence: 9 };
-        let key = (TENANT.to_owned(), change_id().to_string());
-        new.evidence.applied.insert(key, applied);
+        let applied = AppliedRecord {
+            job: job_id().to_string(),
+            fingerprint: Some(fingerprint()),
+            sequence: 9,
+        };
+        new.evidence.applied.insert(change_key(), applied);
         Ok(new)
     }
 
@@ -211,7 +223,6 @@ impl Testimony {
 
     fn run(&mut self, root: RootRef, change_sha256: Sha256Digest) -> anyhow::Result<()> {
         let job_sha256 = Sha256Digest::of(b"job");
-        let fingerprint = format!("pgfp1:{}", Sha256Digest::of(b"after"));
         let result = JobResult {
             tenant: TENANT.parse()?,
             agent: AGENT.parse()?,
@@ -230,7 +241,7 @@ impl Testimony {
             finished_at: at(2)?,
             steps: Vec::new(),
             fingerprint_before: None,
-            fingerprint_after: Some(fingerprint.parse()?),
+            fingerprint_after: Some(fingerprint().parse()?),
         };
         let envelope = self.sign_result(&result)?;
         let said = Finished {
@@ -241,7 +252,7 @@ impl Testimony {
             refusal: None,
             sqlstate: None,
             fingerprint_before: None,
-            fingerprint_after: Some(fingerprint),
+            fingerprint_after: Some(fingerprint()),
             root: None,
             counted: Vec::new(),
             started_at: at(1)?,
@@ -323,6 +334,10 @@ impl Testimony {
     pub fn finished(&mut self) -> anyhow::Result<&mut FinishedRecord> {
         let record = self.evidence.jobs.get_mut(&job_key());
         record.and_then(|record| record.finished.as_mut()).context("a result")
+    }
+
+    pub fn applied(&mut self) -> anyhow::Result<&mut AppliedRecord> {
+        self.evidence.applied.get_mut(&change_key()).context("an applied change")
     }
 
     /// The server puts another manifest under the same signatures.

@@ -229,9 +229,10 @@ fn choose_ports(ports: &mut BTreeMap<String, u16>, arguments: &DevArguments) -> 
                     bail!("port {port} for {name} is taken ({error}): name another one, or none")
                 }
             },
-            None if arguments.ephemeral => bind(0).context("no free port")?,
             None => {
-                let remembered = ports.get(name).copied().unwrap_or(favourite);
+                let free = arguments.ephemeral || arguments.free_ports;
+                let first = if free { 0 } else { favourite };
+                let remembered = ports.get(name).copied().unwrap_or(first);
                 bind(remembered).or_else(|_| bind(0)).context("no free port")?
             }
         };

@@ -36,6 +36,9 @@ pub struct DevArguments {
     /// Remove what earlier starts left, then start anew.
     #[arg(long)]
     pub reset: bool,
+    /// Take free ports instead of the usual ones, so that several can run beside each other.
+    #[arg(long)]
+    pub free_ports: bool,
     /// Where people reach command-api [default: 4610, or a free port].
     #[arg(long)]
     pub command_api_port: Option<u16>,

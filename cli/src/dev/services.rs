@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(8);
 /// In the order in which they stop.
 const PROCESSES: [&str; 5] = ["agent", "workflows", "query-api", "projections", "command-api"];

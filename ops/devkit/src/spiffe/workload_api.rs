@@ -13,6 +13,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::net::UnixListener;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::body::Body;
 use tonic::server::Grpc;
@@ -110,8 +111,7 @@ impl WorkloadApi {
         // Left over by a process that was killed; listening fails anyway if this fails.
         std::fs::remove_file(&path).ok();
         let listener = UnixListener::bind(&path).map_err(listen)?;
-        let issuer =
-            Issuer { authority: Arc::clone(&self.authority), id: id.to_owned(), ttl: self.ttl };
+        let issuer = Issuer::new(Arc::clone(&self.authority), id.to_owned(), self.ttl);
         let task = serve(listener, Arc::new(issuer));
         let endpoint = format!("unix:{}", path.display());
         sockets.insert(id.to_owned(), Socket { path, task });
@@ -147,10 +147,27 @@ struct Issuer {
     authority: Arc<Authority>,
     id: String,
     ttl: Duration,
+    current: Mutex<Option<Current>>,
+}
+
+/// The identity's SVID of this moment and when the next one is due. Every stream gets the same, as from SPIRE: a
+/// client that opens a second stream must not see a rotation that is none.
+#[derive(Clone)]
+struct Current {
+    answer: X509SvidResponse,
+    renewal: Instant,
 }
 
 impl Issuer {
-    fn svid(&self) -> Result<X509SvidResponse, Status> {
+    fn new(authority: Arc<Authority>, id: String, ttl: Duration) -> Self {
+        Self { authority, id, ttl, current: Mutex::new(None) }
+    }
+
+    fn current(&self) -> Result<Current, Status> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(valid) = current.as_ref().filter(|current| Instant::now() < current.renewal) {
+            return Ok(valid.clone());
+        }
         let svid = self
             .authority
             .issue(&self.id, self.ttl)
@@ -162,7 +179,10 @@ impl Issuer {
             bundle: self.authority.certificate_der().to_vec(),
             hint: String::new(),
         };
-        Ok(X509SvidResponse { svids: vec![svid], ..X509SvidResponse::default() })
+        let answer = X509SvidResponse { svids: vec![svid], ..X509SvidResponse::default() };
+        let issued = Current { answer, renewal: Instant::now() + self.ttl / 2 };
+        *current = Some(issued.clone());
+        Ok(issued)
     }
 
     fn bundles(&self) -> X509BundlesResponse {
@@ -231,11 +251,15 @@ async fn answer(issuer: Arc<Issuer>, request: http::Request<Body>) -> http::Resp
 
 /// A new SVID at once and after every half of its life.
 fn svids(issuer: Arc<Issuer>) -> Answers<X509SvidResponse> {
-    stream::unfold((issuer, true), |(issuer, first)| async move {
-        if !first {
-            tokio::time::sleep(issuer.ttl / 2).await;
+    stream::unfold((issuer, None), |(issuer, renewal)| async move {
+        if let Some(renewal) = renewal {
+            tokio::time::sleep_until(renewal).await;
         }
-        Some((issuer.svid(), (issuer, false)))
+        match issuer.current() {
+            Ok(Current { answer, renewal }) => Some((Ok(answer), (issuer, Some(renewal)))),
+            // The client opens a new stream after an error.
+            Err(status) => Some((Err(status), (issuer, renewal))),
+        }
     })
     .boxed()
 }
