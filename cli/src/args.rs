@@ -248,11 +248,14 @@ pub struct Limit {
 }
 
 /// How long to watch.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Patience {
     /// Stop watching after so many seconds [default: never].
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
+    /// Stop watching, with success, once the change is in this state.
+    #[arg(long, value_name = "STATE", value_parser = ["checking", "pending_approval", "approved", "scheduled", "applying"])]
+    pub until: Option<String>,
 }
 
 /// `audit ...`

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -33,6 +33,11 @@ impl CommandLine {
             ("COUNTERSIGN_TOKEN", token.to_owned()),
         ];
         Self { program, variables }
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Calls it, whatever the exit code.

@@ -1,4 +1,4 @@
-//! A folder for one scenario, short enough for Unix sockets, open enough for PostgreSQL as another user.
+//! A folder for one scenario, short enough for Unix sockets, open enough for `PostgreSQL` as another user.
 
 use anyhow::Context as _;
 use devkit::folder::Temporary;

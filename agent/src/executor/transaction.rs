@@ -158,7 +158,7 @@ async fn still_ours(session: &Session, savepoint: &str, trace: &Trace) -> Result
     let lost = |error: Error| is_lost(session, &error).then(|| Stop::Lost(database_error(&error)));
     let client = session.client();
     if let Err(error) = client.batch_execute(savepoint).await {
-        return lost(error).map_or(Ok(true), Err);
+        return lost(error).map_or(Ok(false), Err);
     }
     // The same session may run with a search path of the file's making.
     match client.query_one("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text", &[]).await {

@@ -18,6 +18,8 @@ const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 /// How long an API may be away before watching ends with its error.
 const OUTAGE: Duration = Duration::from_secs(30);
+/// How long a change may be unknown: it may have been submitted a moment ago.
+const UNKNOWN: Duration = Duration::from_secs(2);
 
 /// Follows a change to its end; `since` is a position that the first answer must hold.
 pub async fn watch(
@@ -45,10 +47,16 @@ pub async fn watch(
                     pause = SHORTEST;
                 }
                 news.iter().try_for_each(|news| tell(output, &answer, news))?;
-                if has_ended(&answer.change.state) {
+                let state = &answer.change.state;
+                if patience.until.as_ref() == Some(state) {
+                    end(output, &answer)?;
+                    return Ok(Exit::Ok);
+                }
+                if has_ended(state) {
                     return end(output, &answer);
                 }
             }
+            Err(error) if is_unknown(&error) && started.elapsed() < UNKNOWN => {}
             Err(error) if may_pass(&error) => {
                 let since = *failing.get_or_insert_with(Instant::now);
                 if since.elapsed() > OUTAGE {
@@ -105,6 +113,10 @@ fn has_ended(state: &str) -> bool {
     [Phase::Applied, Phase::Rejected, Phase::Cancelled, Phase::Failed, Phase::Unknown]
         .iter()
         .any(|phase| phase.name() == state)
+}
+
+fn is_unknown(error: &ClientError) -> bool {
+    error.code() == Some("changes.not_found")
 }
 
 /// Whether the same question can be answered later.

@@ -8,7 +8,6 @@ use crate::output::Output;
 use devkit::{Stack, identities};
 use domain::ids::DataSourceId;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The addresses, tokens and next steps.
@@ -47,7 +46,7 @@ impl Card {
             "scenario_socket": stack.service_endpoint(identities::SCENARIO)?,
             "nats_id": stack.nats_id()?,
         });
-        let text = text(&command_api, &query_api, &data_dir, material)?;
+        let text = text(&command_api, &query_api, &data_dir);
         Ok(Self { value, text })
     }
 
@@ -65,29 +64,26 @@ impl Card {
     }
 }
 
-fn text(
-    command_api: &str,
-    query_api: &str,
-    data_dir: &str,
-    material: &Material,
-) -> anyhow::Result<String> {
-    let mut text = format!(
-        "Countersign for development: random keys of this data folder, loopback only, never for production\n\
-         \n  command API  {command_api}\n  query API    {query_api}\n  data folder  {data_dir}\n\
-         \nLet your shell speak for somebody (tokens are secrets of this folder):\n\
-         \n  export COUNTERSIGN_COMMAND_API={command_api} COUNTERSIGN_QUERY_API={query_api}\n"
-    );
-    for (name, token) in material.tokens() {
-        writeln!(text, "  export COUNTERSIGN_TOKEN={token}   # {name}")?;
-    }
-    write!(
-        text,
-        "\nTry next:\n\
-         \n  countersign change submit --source {DATA_SOURCE} --title \"add notes\" --sql FILE.sql   # as ada\n  \
-         countersign change approve CHANGE --key {data_dir}/keys/bob.pem                     # as bob, then as cyd\n  \
-         countersign change watch CHANGE\n  \
-         countersign audit export --out bundle                                                # as auditor\n  \
-         countersign audit verify bundle --policy {data_dir}/verify-policy.json\n"
-    )?;
-    Ok(text)
+fn text(command_api: &str, query_api: &str, data_dir: &str) -> String {
+    format!(
+        "Countersign for development: random keys of this data folder, loopback only, never for production
+
+  command API  {command_api}
+  query API    {query_api}
+  data folder  {data_dir}
+
+Let a shell speak for somebody: ada (author), bob and cyd (approvers), auditor
+
+  export COUNTERSIGN_COMMAND_API={command_api} COUNTERSIGN_QUERY_API={query_api} dir={data_dir}
+  as() {{ COUNTERSIGN_TOKEN_FILE=$dir/secrets/$1.token countersign \"${{@:2}}\"; }}
+
+Try next
+
+  as ada change submit --source {DATA_SOURCE} --title \"add notes\" --sql FILE.sql
+  as bob change approve CHANGE --key $dir/keys/bob.pem     # and cyd: two people are needed
+  as ada change watch CHANGE
+  as auditor audit export --out bundle
+  countersign audit verify bundle --policy $dir/verify-policy.json
+"
+    )
 }

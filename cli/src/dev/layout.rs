@@ -35,6 +35,11 @@ impl Layout {
         self.root.join("secrets").join(name)
     }
 
+    /// Somebody's bearer token.
+    pub fn token(&self, name: &str) -> PathBuf {
+        self.secret(&format!("{name}.token"))
+    }
+
     /// A process's log.
     pub fn log(&self, process: &str) -> PathBuf {
         self.root.join("logs").join(format!("{process}.log"))

@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::{DevArguments, keys, root};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use chassis::Clock;
 use chassis::token::Token;
 use devkit::{Stack, folder, identities};
@@ -123,6 +123,9 @@ impl Material {
         };
         choose_ports(&mut kept.ports, arguments)?;
         folder::write_private(&path, &serde_json::to_vec_pretty(&kept)?)?;
+        for (name, token) in &kept.tokens {
+            folder::write_private(&layout.token(name), token.as_bytes())?;
+        }
         let writer = keys::load_or_make(layout, "writer")?;
         keys::load_or_make(layout, "dispatcher")?;
         let (root, root_envelope) = root::load_or_make(layout, stack, operator, kept.made_at)?;
@@ -221,23 +224,22 @@ fn choose_ports(ports: &mut BTreeMap<String, u16>, arguments: &DevArguments) -> 
             "query-api" => arguments.query_api_port,
             _ => None,
         };
-        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        let listener = match asked {
-            Some(port) => match bind(port) {
-                Ok(listener) => listener,
-                Err(error) => {
-                    bail!("port {port} for {name} is taken ({error}): name another one, or none")
-                }
-            },
-            None => {
-                let free = arguments.ephemeral || arguments.free_ports;
-                let first = if free { 0 } else { favourite };
-                let remembered = ports.get(name).copied().unwrap_or(first);
-                bind(remembered).or_else(|_| bind(0)).context("no free port")?
-            }
+        let listener = if let Some(port) = asked {
+            bind(port).map_err(|error| {
+                anyhow!("port {port} for {name} is taken ({error}): name another one, or none")
+            })?
+        } else {
+            let free = arguments.ephemeral || arguments.free_ports;
+            let first = if free { 0 } else { favourite };
+            let remembered = ports.get(name).copied().unwrap_or(first);
+            bind(remembered).or_else(|_| bind(0)).context("no free port")?
         };
         ports.insert(name.to_owned(), listener.local_addr().context("no free port")?.port());
         held.push(listener);
     }
     Ok(())
+}
+
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }

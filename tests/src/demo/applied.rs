@@ -1,6 +1,6 @@
 //! A change that two people countersign and that is applied.
 
-use super::stage::Stage;
+use super::stage::{Stage, note};
 use crate::change::{approve, get, submit, wait_for};
 use crate::platform::Platform;
 use crate::scratch::Scratch;
@@ -24,7 +24,7 @@ pub async fn play(
     scratch: &Scratch,
 ) -> anyhow::Result<String> {
     stage.step("Ada submits a change");
-    stage.note(SQL);
+    note(SQL);
     let file = scratch.file("notes.sql", SQL)?;
     let change = submit(platform, "notes on customers", &file).await?;
     wait_for(platform, &change, "pending_approval").await?;
@@ -33,12 +33,12 @@ pub async fn play(
     );
     approve(platform, "bob", &change).await?;
     let waiting = get(platform, &change).await?;
-    let state = waiting.change.state.clone();
+    let phase = waiting.change.state.clone();
     let early = columns(platform, "notes").await?;
     stage.promise(
         "one signature is not enough (the author is only asserted)",
-        format!("{state}: {}", waiting.waiting_for.unwrap_or_default()),
-        state == "pending_approval" && early.is_empty(),
+        format!("{phase}: {}", waiting.waiting_for.unwrap_or_default()),
+        phase == "pending_approval" && early.is_empty(),
     );
     stage.step("Cyd countersigns too");
     let asked = Instant::now();
@@ -46,13 +46,13 @@ pub async fn play(
     let applied = wait_for(platform, &change, "applied").await?;
     let took = asked.elapsed();
     let columns = columns(platform, "notes").await?;
-    stage.note(&format!("public.notes ({})", columns.join(", ")));
+    note(&format!("public.notes ({})", columns.join(", ")));
     stage.promise(
         "two people countersign, the agent verifies and runs exactly this SQL",
         format!("applied {:.2} s after the last approval was typed", took.as_secs_f64()),
         columns == ["id bigint", "customer_id bigint", "body text"],
     );
     let told: Vec<_> = applied.change.history.iter().map(|entry| entry.event.as_str()).collect();
-    stage.note(&told.join(" -> "));
+    note(&told.join(" -> "));
     Ok(change)
 }

@@ -1,6 +1,6 @@
 //! What a compromised control plane tries, with the dispatcher's real key.
 
-use super::stage::Stage;
+use super::stage::{Stage, note};
 use crate::change::{approve, get, submit, wait_for};
 use crate::forged;
 use crate::platform::Platform;
@@ -43,8 +43,8 @@ pub async fn play(
     let ada = platform.as_somebody("ada")?;
     ada.run(&["change", "cancel", &change]).await?;
     wait_for(platform, &change, "cancelled").await?;
-    let state = get(platform, &change).await?.change.state;
-    stage.note(&format!("Ada takes the one-person change back: {state}"));
+    let ended = get(platform, &change).await?.change.state;
+    note(&format!("Ada takes the one-person change back: {ended}"));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The record: verified, then changed by somebody who owns the files.
 
-use super::stage::Stage;
+use super::stage::{Stage, note};
 use crate::command_line::Answered;
 use crate::platform::Platform;
 use crate::scratch::Scratch;
@@ -21,7 +21,7 @@ pub async fn play(stage: &mut Stage, platform: Platform, scratch: &Scratch) -> a
     stage.step("the auditor exports the log and verifies it offline");
     auditor.run(&["audit", "export", "--out", bundle_text]).await?;
     let verified = auditor.call(&["audit", "verify", bundle_text, "--policy", policy_text]).await?;
-    stage.note(&verified.out);
+    note(&verified.out);
     stage.promise("the exported record proves itself", told(&verified), verified.code == 0);
 
     stage.step("one byte of the exported bundle is flipped");
@@ -43,7 +43,7 @@ pub async fn play(stage: &mut Stage, platform: Platform, scratch: &Scratch) -> a
     let id = String::from_utf8_lossy(&victim.payload).into_owned();
     let needle = id.split("\"command\":{\"id\":\"").nth(1).and_then(|rest| rest.split('"').next());
     let blocks = stored_block::flip(&stopped.data_dir, "CS_LOG_main", needle.context("a commit")?)?;
-    stage.note(&format!("sequence {} in {blocks} stored blocks", victim.sequence));
+    note(&format!("sequence {} in {blocks} stored blocks", victim.sequence));
     let platform = stopped.start_again().await?;
     let auditor = platform.as_somebody("auditor")?;
     let arguments = ["audit", "verify", "--policy", policy_text, "--expect", bundle_text];

@@ -1,6 +1,6 @@
 //! SQL that fails on the real database.
 
-use super::stage::Stage;
+use super::stage::{Stage, note};
 use crate::change::{approve, submit, wait_for};
 use crate::platform::Platform;
 use crate::scratch::Scratch;
@@ -16,7 +16,7 @@ const SQLSTATE: &str = "42P01";
 /// Plays it.
 pub async fn play(stage: &mut Stage, platform: &Platform, scratch: &Scratch) -> anyhow::Result<()> {
     stage.step("a change whose second statement fails, countersigned by both");
-    stage.note(SQL);
+    note(SQL);
     let file = scratch.file("failing.sql", SQL)?;
     let change = submit(platform, "half of it would work", &file).await?;
     wait_for(platform, &change, "pending_approval").await?;

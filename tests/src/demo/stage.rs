@@ -12,6 +12,13 @@ pub struct Stage {
     broken_off: bool,
 }
 
+/// Shows something that belongs to the step before.
+pub fn note(what: &str) {
+    for line in what.lines() {
+        println!("           | {line}");
+    }
+}
+
 #[derive(Debug)]
 struct Promise {
     promised: String,
@@ -28,13 +35,6 @@ impl Stage {
     /// Something happens.
     pub fn step(&self, what: &str) {
         println!("{:>7.2} s  {what}", self.started.elapsed().as_secs_f64());
-    }
-
-    /// Something that belongs to the step before.
-    pub fn note(&self, what: &str) {
-        for line in what.lines() {
-            println!("           | {line}");
-        }
     }
 
     /// A promise, and what was seen of it.
