@@ -199,7 +199,10 @@ impl Worker {
         subject: &Subject,
         cancelled: &CancellationToken,
     ) -> Result<Answer, TargetError> {
-        let mut guard = Guard::take(target).await?;
+        // Opened beside the lock's session, so that the change does not wait for it later.
+        let connecting = target.connect(message.job.statement().job.as_str());
+        let (guard, session) = tokio::join!(Guard::take(target), connecting);
+        let (mut guard, session) = (guard?, session?);
         journal::prepare(guard.client(), &target.id).await?;
         recovery::resolve(&mut guard, &self.state).await?;
         let view = self.view(message, &guard).await?;
@@ -222,7 +225,7 @@ impl Worker {
         }
         let means = Means { state: &self.state, clock: &self.clock, cancelled };
         match Order::new(&accepted, migration, subject, target, means) {
-            Ok(order) => executor::run(&order, &mut guard).await,
+            Ok(order) => executor::run(&order, session, &mut guard).await,
             Err(refusal) => self.refused_here(subject, &refusal, &mut guard).await,
         }
     }

@@ -27,9 +27,9 @@ pub enum Fate {
 pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, TargetError> {
     let Some(begun) = state.begun(&guard.target().id) else { return Ok(None) };
     let fate = fate(guard, &begun).await?;
-    tracing::warn!(
+    tracing::info!(
         job = %begun.row.job, attempt = begun.row.attempt, xid = begun.xid, ?fate,
-        "a migration without a seen end is decided"
+        "the journal decides how a migration ended"
     );
     match fate {
         Fate::RolledBack => state.forget(&guard.target().id)?,

@@ -6,7 +6,7 @@ use crate::answer::{Answer, End, Subject, not_run};
 use crate::config::ReportRule;
 use crate::journal::{self, JournalRow, RowEnd, StepState, StoredAnswer};
 use crate::state::State;
-use crate::target::{Guard, Target, TargetError};
+use crate::target::{Guard, Session, Target, TargetError};
 use chassis::Clock;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
@@ -107,14 +107,18 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Runs the order and records its end; the answer is the stored one.
-pub async fn run(order: &Order<'_>, guard: &mut Guard) -> Result<Answer, TargetError> {
+/// Runs the order, in `session` first, and records its end; the answer is the stored one.
+pub async fn run(
+    order: &Order<'_>,
+    mut session: Session,
+    guard: &mut Guard,
+) -> Result<Answer, TargetError> {
     let mut pause = FIRST_PAUSE;
     let mut tries = 1;
     loop {
-        let session = order.target.connect(order.row.job.as_str()).await?;
         let mut trace = Trace::default();
         let ended = transaction::run(order, &session, &mut trace).await;
+        // Closed before anything is decided: what is open there ends with it.
         drop(session);
         match ended {
             Ok(answer) => return committed(order, guard, &trace, answer).await,
@@ -130,6 +134,7 @@ pub async fn run(order: &Order<'_>, guard: &mut Guard) -> Result<Answer, TargetE
                 }
                 pause = pause.saturating_mul(2);
                 tries += 1;
+                session = order.target.connect(order.row.job.as_str()).await?;
             }
             Err(stop) => return stopped(order, guard, &trace, stop).await,
         }

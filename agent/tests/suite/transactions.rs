@@ -35,7 +35,8 @@ async fn past_the_parser(site: &Site, message: &JobMessage) -> anyhow::Result<To
     let cancelled = CancellationToken::new();
     let means = Means { state: worker.state(), clock: &clock, cancelled: &cancelled };
     let order = Order::new(&accepted, migration, &subject, &target, means)?;
-    let answer = executor::run(&order, &mut guard).await?;
+    let session = target.connect("a test").await?;
+    let answer = executor::run(&order, session, &mut guard).await?;
     let result = JobResult::parse(&answer.payload)?;
     Ok(Told { answer, result })
 }

@@ -23,7 +23,7 @@ pub const FOLLOWERS: i32 = 10_000;
 /// Durables that the mirror of the jobs may have: one per agent.
 pub const AGENTS: i32 = 200_000;
 /// Unacknowledged jobs that an agent may hold.
-pub const AGENT_MAX_ACK_PENDING: i64 = 1;
+pub const AGENT_MAX_ACK_PENDING: i64 = 16;
 /// How long a delivered job or result may stay unacknowledged before it is delivered again.
 pub const ACK_WAIT: Duration = Duration::from_secs(30);
 /// How long a job is kept: longer than any `not_after`, since production roots expire in 30 days.
