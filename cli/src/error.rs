@@ -28,6 +28,8 @@ pub const CODES: &[&str] = &[
     "cli.no_token",
     "cli.not_confirmed",
     "cli.not_open_for_approval",
+    "cli.interrupted",
+    "cli.port_taken",
     "cli.policy_invalid",
     "cli.randomness",
     "cli.request_invalid",
@@ -189,6 +191,7 @@ impl CliError {
                 "cli.bundle_unreadable"
             }
             Self::NoLine { .. } => "cli.answer_unreadable",
+            Self::Other(error) if error.is::<PortTaken>() => "cli.port_taken",
             Self::Other(error) => error.downcast_ref().map_or("cli.failed", client_code),
         }
     }
@@ -316,6 +319,19 @@ fn may_have_been_recorded(error: &ClientError) -> bool {
         ClientError::Answer { .. } => true,
         ClientError::Request(_) => false,
     }
+}
+
+/// A port that `countersign dev` was told to use.
+#[derive(Debug, thiserror::Error)]
+#[error("port {port} for {listener} is taken: name another one, or none and a free one is taken")]
+#[cfg_attr(not(feature = "dev"), expect(dead_code, reason = "only dev listens"))]
+pub struct PortTaken {
+    /// The port.
+    pub port: u16,
+    /// What it was for.
+    pub listener: &'static str,
+    /// What the system says.
+    pub source: io::Error,
 }
 
 fn client_code(error: &ClientError) -> &str {

@@ -76,6 +76,13 @@ pub struct TargetCard {
     pub url: String,
 }
 
+impl Card {
+    /// A service's process.
+    pub fn service(&self, name: &str) -> Option<Service> {
+        self.processes.get(name).map(|pid| Service(Pid::from_raw(*pid)))
+    }
+}
+
 /// A running platform.
 #[derive(Debug)]
 pub struct Platform {
@@ -128,7 +135,7 @@ impl Platform {
 
     /// A service's process.
     pub fn service(&self, name: &str) -> Option<Service> {
-        self.card.processes.get(name).map(|pid| Service(Pid::from_raw(*pid)))
+        self.card.service(name)
     }
 
     /// The `countersign dev` process.
@@ -178,6 +185,6 @@ impl Stopped {
 }
 
 /// The card is the line of standard output; what is said on standard error stands around it.
-fn card(log: &str) -> Option<Card> {
+pub fn card(log: &str) -> Option<Card> {
     log.lines().find_map(|line| serde_json::from_str(line).ok())
 }

@@ -2,7 +2,8 @@
 
 use super::layout::Layout;
 use super::{DevArguments, keys, root};
-use anyhow::{Context as _, anyhow};
+use crate::error::PortTaken;
+use anyhow::Context as _;
 use chassis::Clock;
 use chassis::token::Token;
 use devkit::{Stack, folder, identities};
@@ -225,9 +226,7 @@ fn choose_ports(ports: &mut BTreeMap<String, u16>, arguments: &DevArguments) -> 
             _ => None,
         };
         let listener = if let Some(port) = asked {
-            bind(port).map_err(|error| {
-                anyhow!("port {port} for {name} is taken ({error}): name another one, or none")
-            })?
+            bind(port).map_err(|source| PortTaken { port, listener: name, source })?
         } else {
             let free = arguments.ephemeral || arguments.free_ports;
             let first = if free { 0 } else { favourite };

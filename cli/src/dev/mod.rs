@@ -69,7 +69,7 @@ pub async fn run(arguments: DevArguments, output: Output) -> anyhow::Result<()> 
     tokio::select! {
         () = down(ready) => Ok(()),
         () = interrupts.next() => {
-            output.talk("ended at once: the second Ctrl-C does not wait; the log has every acknowledged command");
+            output.talk("ended at once: the second Ctrl-C does not wait; the log has every acknowledged command (cli.interrupted)");
             std::process::exit(INTERRUPTED);
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum AgentEvent {
-    /// Made known.
+    /// An agent is known.
     #[serde(rename = "agent.enrolled")]
     Enrolled(Enrolled),
 }

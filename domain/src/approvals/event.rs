@@ -14,16 +14,16 @@ use trust::encoding::{Sha256Digest, Timestamp};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum ApprovalEvent {
-    /// People may sign.
+    /// People may sign this manifest.
     #[serde(rename = "approval.opened")]
     Opened(Opened),
-    /// A person signed.
+    /// A person countersigned the manifest.
     #[serde(rename = "approval.signed")]
     Signed(Signed),
-    /// Enough did.
+    /// Enough people of the required roles signed.
     #[serde(rename = "approval.granted")]
     Granted,
-    /// A person rejected it.
+    /// A person rejected the change.
     #[serde(rename = "approval.rejected")]
     Rejected {
         /// Who.
@@ -34,7 +34,7 @@ pub enum ApprovalEvent {
         /// Why.
         reason: Option<Personal>,
     },
-    /// The change was taken back.
+    /// The change was taken back: nobody may sign any more.
     #[serde(rename = "approval.closed")]
     Closed,
 }

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum DataSourceEvent {
-    /// Made known.
+    /// A data source is registered.
     #[serde(rename = "data_source.created")]
     Created(Registered),
-    /// A change waits for the schema lock.
+    /// A change waits in line for the schema lock.
     #[serde(rename = "data_source.lock_queued")]
     LockQueued {
         /// Which.
         change: ChangeId,
     },
-    /// A change holds the schema lock.
+    /// A change holds the schema lock, with its fencing token.
     #[serde(rename = "data_source.lock_granted")]
     LockGranted {
         /// Which.
@@ -26,7 +26,7 @@ pub enum DataSourceEvent {
         /// The fencing token, strictly increasing per data source.
         fence: u64,
     },
-    /// A change gave the lock back, or stopped waiting.
+    /// A change gave the schema lock back, or left the line.
     #[serde(rename = "data_source.lock_released")]
     LockReleased {
         /// Which.

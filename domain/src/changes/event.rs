@@ -13,16 +13,16 @@ use trust::encoding::Sha256Digest;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum ChangeEvent {
-    /// Written down.
+    /// A change was written down.
     #[serde(rename = "schema.drafted")]
     Drafted(Drafted),
-    /// Submitted for checks and approval.
+    /// A change was submitted for checks and approval.
     #[serde(rename = "schema.requested")]
     Requested {
         /// 1 for the first submission.
         revision: u32,
     },
-    /// The manifest is fixed; people may sign.
+    /// The manifest of a revision is fixed; people may sign it.
     #[serde(rename = "schema.pending_approval")]
     PendingApproval(ApprovalPending),
     /// Enough people signed.
@@ -31,7 +31,7 @@ pub enum ChangeEvent {
         /// Where they did.
         approval: ApprovalId,
     },
-    /// Somebody said no.
+    /// Somebody rejected the change.
     #[serde(rename = "schema.rejected")]
     Rejected {
         /// Where.
@@ -39,13 +39,13 @@ pub enum ChangeEvent {
         /// Who.
         by: PrincipalId,
     },
-    /// To be run as soon as the schema lock is free.
+    /// The change is to run as soon as the schema lock is free.
     #[serde(rename = "schema.scheduled")]
     Scheduled {
         /// What started it.
         start: Start,
     },
-    /// The job is on its way.
+    /// The change's job is on its way: the point of no return.
     #[serde(rename = "schema.execution.dispatched")]
     Dispatched {
         /// The job.
@@ -68,7 +68,7 @@ pub enum ChangeEvent {
         #[schemars(with = "schema::Blob")]
         result: BlobRef,
     },
-    /// It ran.
+    /// The change ran.
     #[serde(rename = "schema.applied")]
     Applied {
         /// The job.
@@ -76,7 +76,7 @@ pub enum ChangeEvent {
         /// The schema afterwards.
         fingerprint: Option<String>,
     },
-    /// It did not run, or was rolled back.
+    /// The change did not run, or was rolled back; `code` names the reason.
     #[serde(rename = "schema.failed")]
     Failed {
         /// The reason's name: a refusal, a check or a SQLSTATE.
@@ -84,13 +84,13 @@ pub enum ChangeEvent {
         /// The job.
         job: Option<JobId>,
     },
-    /// Nobody knows whether it ran.
+    /// Nobody knows whether the change ran.
     #[serde(rename = "schema.unknown")]
     OutcomeUnknown {
         /// The job.
         job: JobId,
     },
-    /// Taken back.
+    /// The change was taken back.
     #[serde(rename = "schema.cancelled")]
     Cancelled {
         /// By whom.

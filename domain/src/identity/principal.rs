@@ -67,13 +67,13 @@ pub enum PrincipalCommand {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum PrincipalEvent {
-    /// Made known.
+    /// A person or service of the tenant exists.
     #[serde(rename = "principal.created")]
     Created(PrincipalCreated),
-    /// A bearer token is accepted.
+    /// A bearer token of the principal is accepted.
     #[serde(rename = "principal.token_issued")]
     TokenIssued(Token),
-    /// A bearer token is accepted no longer.
+    /// A bearer token of the principal is accepted no longer.
     #[serde(rename = "principal.token_revoked")]
     TokenRevoked {
         /// Which.

@@ -26,7 +26,7 @@ pub enum TenantCommand {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum TenantEvent {
-    /// Made known.
+    /// A tenant exists.
     #[serde(rename = "tenant.created")]
     Created(TenantCreated),
 }

@@ -28,7 +28,7 @@ pub enum TrustRootCommand {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum TrustRootEvent {
-    /// A version is known.
+    /// A version of the tenant's trust root is known.
     #[serde(rename = "trust_root.published")]
     Published(RootPublished),
 }

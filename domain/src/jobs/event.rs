@@ -12,19 +12,19 @@ use trust::encoding::{Sha256Digest, Timestamp};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum JobEvent {
-    /// Signed, and on its way to the agent.
+    /// A job is signed, and on its way to its agent.
     #[serde(rename = "job.dispatched")]
     Dispatched(Dispatched),
-    /// It ran.
+    /// The agent did what the job says.
     #[serde(rename = "job.succeeded")]
     Succeeded(Finished),
     /// The database refused it; `outcome` says whether something was left behind.
     #[serde(rename = "job.failed")]
     Failed(Finished),
-    /// The agent refused it.
+    /// The agent refused the job; `refusal` names the line of the predicate.
     #[serde(rename = "job.refused")]
     Refused(Finished),
-    /// Nobody knows whether it ran.
+    /// Nobody knows whether the job's SQL ran.
     #[serde(rename = "job.unknown")]
     OutcomeUnknown(Finished),
 }
