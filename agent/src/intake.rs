@@ -61,7 +61,10 @@ impl Intake {
                 () = stopping.cancelled() => break,
                 delivery = self.next() => delivery?,
             };
-            self.take(delivery).await?;
+            // What is not settled is delivered again, and answered from the journal then.
+            if let Err(error) = self.take(delivery).await {
+                tracing::error!(error = format!("{error:#}"), "not settled: it comes again");
+            }
         }
         Ok(())
     }

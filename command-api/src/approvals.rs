@@ -78,14 +78,14 @@ pub async fn decide_approval(
     let found: Approval = state.find(tenant, &id, &missing).await?;
     let opened = found.opened.ok_or_else(|| Problem::refusal(&missing))?;
     let root = state.trust_root(tenant).await?;
-    let (operation, command) = match &ask.body {
+    let command = match &ask.body {
         Decide::Approve { signature } => {
             let bytes = state.stored(tenant, &opened.manifest).await?;
             let envelope = Envelope::around_payload(MANIFEST, bytes.to_vec());
             let envelope = envelope.with_signature(read_signature(signature)?);
             let signer = signer(&envelope, root.root(), &opened.environment)?;
             let signature = signature.clone();
-            ("approve_change", ApprovalCommand::Countersign { signer, signature })
+            ApprovalCommand::Countersign { signer, signature }
         }
         Decide::Reject { statement, reason } => {
             let reason = reason.as_deref();
@@ -94,10 +94,10 @@ pub async fn decide_approval(
             let signer = signer(&envelope, root.root(), &opened.environment)?;
             let reason = reason.map(Personal::Clear);
             let statement = statement.clone();
-            ("reject_change", ApprovalCommand::Reject { signer, statement, reason })
+            ApprovalCommand::Reject { signer, statement, reason }
         }
     };
-    state.accept::<Approval, _, _, _>(&ask, ("approvals", operation), &id, command).await
+    state.accept::<Approval, _, _, _>(&ask, ("approvals", "decide_approval"), &id, command).await
 }
 
 fn read_signature(signature: &Value) -> Result<Signature, Problem> {

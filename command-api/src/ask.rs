@@ -1,6 +1,6 @@
 //! What every command brings: who asks, for which tenant, under which key, because of what, with which body.
 
-use crate::problem::CAUSE_MALFORMED;
+use crate::problem::{CAUSE_MALFORMED, IF_MATCH_MALFORMED};
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use chassis::body::StrictJson;
 use chassis::problem::TENANT_MISSING;
@@ -63,6 +63,7 @@ pub struct Ask<P, B> {
     causation_id: Option<IdText>,
     correlation_id: Option<String>,
     traceparent: String,
+    expected_version: Option<u64>,
     permission: PhantomData<P>,
 }
 
@@ -84,6 +85,7 @@ impl<P, B> Ask<P, B> {
             correlation_id: self.correlation_id.clone().unwrap_or_else(|| command.to_string()),
             causation_id: self.causation_id.clone(),
             traceparent: self.traceparent.clone(),
+            expected_version: self.expected_version,
         }
     }
 }
@@ -110,6 +112,7 @@ where
             .map(|text| text.parse().map_err(|_| Problem::of(&CAUSE_MALFORMED)))
             .transpose()?;
         let correlation_id = header(&parts.headers, "cs-correlation-id", &CAUSE_MALFORMED)?;
+        let expected_version = expected_version(&parts.headers)?;
         let trace = parts.extensions.get::<TraceContext>().copied();
         let traceparent = trace.unwrap_or_else(TraceContext::random).to_string();
         let request = HttpRequest::from_parts(parts, body);
@@ -124,9 +127,18 @@ where
             causation_id,
             correlation_id,
             traceparent,
+            expected_version,
             permission: PhantomData,
         })
     }
+}
+
+/// `If-Match: "<version>"` (RFC 9110): the strong `ETag` that the caller has seen.
+fn expected_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(text) = header(headers, "if-match", &IF_MATCH_MALFORMED)? else { return Ok(None) };
+    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let version = quoted.and_then(|version| version.parse().ok());
+    version.map(Some).ok_or_else(|| Problem::of(&IF_MATCH_MALFORMED))
 }
 
 fn header(

@@ -2,14 +2,15 @@
 
 use crate::answer::Answer;
 use crate::ask::{Ask, ByWorkflow};
-use crate::problem::{MANIFEST_INVALID, RESULT_MISSING};
+use crate::problem::{MANIFEST_INVALID, RESULT_MISSING, unread};
 use crate::state::{AppState, base64};
 use axum::extract::State;
 use chassis::Problem;
 use chassis::body::PathId;
 use client::ReceiptBody;
 use client::commands::{
-    FailCheck, RecordApproval, RecordDispatch, RecordRejection, RecordResult, RequestApproval,
+    FailCheck, FailDispatch, RecordApproval, RecordDispatch, RecordRejection, RecordResult,
+    RequestApproval,
 };
 use domain::changes::{ApprovalRequest, Change, ChangeCommand, ExecutionReport};
 use domain::ids::ChangeId;
@@ -116,6 +117,26 @@ pub async fn record_dispatch(
 ) -> Result<Answer, Problem> {
     let command = ChangeCommand::RecordDispatch { job: ask.body.job, fence: ask.body.fence };
     let (names, id) = (("changes", "record_dispatch"), change.to_string());
+    state.accept::<Change, _, _, _>(&ask, names, &id, command).await
+}
+
+/// The job was never recorded, so that nothing can run.
+#[utoipa::path(post, path = "/v1/changes/{change_id}/fail-dispatch", tag = "changes",
+    params(("change_id" = String, Path, description = "The change")), request_body = FailDispatch,
+    responses((status = 202, body = ReceiptBody), Problem))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
+pub async fn fail_dispatch(
+    State(state): State<AppState>,
+    PathId(change): PathId<ChangeId>,
+    ask: Ask<ByWorkflow, FailDispatch>,
+) -> Result<Answer, Problem> {
+    let job = ask.body.job;
+    let recorded = state.log.load::<Job>(ask.tenant()?, &job.to_string()).await;
+    if recorded.map_err(|error| unread(&error))?.is_some() {
+        return Err(Problem::refusal(&JobError::AlreadyDispatched));
+    }
+    let command = ChangeCommand::FailDispatch { code: ask.body.code.clone(), job };
+    let (names, id) = (("changes", "fail_dispatch"), change.to_string());
     state.accept::<Change, _, _, _>(&ask, names, &id, command).await
 }
 

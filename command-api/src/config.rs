@@ -1,12 +1,11 @@
 //! The configuration of command-api.
 
-use anyhow::{Context as _, bail};
 use chassis::config::{Configured, ProcessConfig};
 use chassis::listen::DevelopmentTokens;
+use chassis::secret_file::{SecretFileError, read_key};
 use event_log::LogConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use trust::keys::PrivateKey;
 
@@ -40,16 +39,9 @@ impl Configured for ApiConfig {
 }
 
 impl ApiConfig {
-    /// Reads the writer's key; a file that others may read is refused.
-    pub fn writer_key(&self) -> anyhow::Result<PrivateKey> {
-        let path = &self.writer_key_file;
-        let named = || format!("the writer key {}", path.display());
-        let mode = std::fs::metadata(path).with_context(named)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            bail!("{} may be read by others: chmod 600 it", named());
-        }
-        let pem = std::fs::read_to_string(path).with_context(named)?;
-        PrivateKey::from_pem(&pem).with_context(named)
+    /// Reads the writer's key.
+    pub fn writer_key(&self) -> Result<PrivateKey, SecretFileError> {
+        read_key(&self.writer_key_file)
     }
 
     /// Whether development tokens are accepted.

@@ -28,6 +28,11 @@ pub async fn register_data_source(
     let tenant = ask.tenant()?;
     let body = &ask.body;
     let name = slug("/name", &body.name)?;
+    let id = DataSourceId::derived("data_source", &[tenant, &name]).to_string();
+    let operation = "register_data_source";
+    if let Some(answered) = state.earlier::<DataSource, _, _>(&ask, operation, &id).await? {
+        return Ok(Answer::created("data-sources", &answered));
+    }
     let agent_name = slug("/agent", &body.agent)?;
     if body.engine != "postgresql" {
         let detail = format!("{:?} is not an engine", body.engine);
@@ -43,7 +48,6 @@ pub async fn register_data_source(
     }
     let agent = AgentId::derived("agent", &[tenant, &agent_name]);
     let _known: Agent = state.find(tenant, &agent.to_string(), &AgentError::NotFound).await?;
-    let id = DataSourceId::derived("data_source", &[tenant, &name]).to_string();
     let command = DataSourceCommand::Register(Registered {
         name,
         engine: body.engine.clone(),
@@ -52,8 +56,7 @@ pub async fn register_data_source(
         agent_name,
         labels,
     });
-    let answered =
-        state.execute::<DataSource, _, _, _>(&ask, "register_data_source", &id, command).await?;
+    let answered = state.execute::<DataSource, _, _, _>(&ask, operation, &id, command).await?;
     Ok(Answer::created("data-sources", &answered))
 }
 

@@ -21,6 +21,8 @@ use trust::statement::{self, JobResult};
 
 /// Largest body: a whole message (8 MiB) in base64.
 pub const MAX_BODY_BYTES: usize = 12 * 1024 * 1024;
+/// How far the clocks of NATS and of this process may be apart.
+const CLOCKS_DIFFER_SECONDS: i64 = 120;
 
 /// Record a signed job, before it is sent.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = DispatchJob,
@@ -91,7 +93,12 @@ pub async fn record_job_result(
     }
     let root = state.trust_root(tenant).await?;
     let authorities = &root.root().agent_authorities;
-    verify(&message.result, authorities, ask.at).map_err(|error| invalid(error.to_string()))?;
+    // As of its arrival: a certificate lives for an hour, and a result may wait longer for us.
+    let arrived = ask.body.received_at;
+    if arrived > ask.at.plus_seconds(CLOCKS_DIFFER_SECONDS) {
+        return Err(invalid(format!("it says that it arrived in the future ({arrived})")));
+    }
+    verify(&message.result, authorities, arrived).map_err(|error| invalid(error.to_string()))?;
     let document = document(&state, tenant, &message).await?;
     let envelope = message.result.envelope().to_json();
     let envelope = envelope.map_err(|error| invalid(error.to_string()))?;

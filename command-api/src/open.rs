@@ -50,6 +50,7 @@ pub async fn open_log(config: &Path) -> anyhow::Result<()> {
         correlation_id: command.to_string(),
         causation_id: None,
         traceparent: TraceContext::random().to_string(),
+        expected_version: None,
     };
     let identity = process.config.log.clone().into();
     match event_log::open_log(&connection, identity, &writer, nonce, &request).await {

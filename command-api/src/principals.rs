@@ -8,10 +8,12 @@ use axum::extract::State;
 use chassis::Problem;
 use chassis::body::PathId;
 use client::ReceiptBody;
-use client::commands::{CreatePrincipal, IssueToken};
+use client::commands::{CreatePrincipal, IssueToken, RevokeToken};
 use domain::identity::{Principal, PrincipalCommand, PrincipalCreated, Token};
 use domain::ids::PrincipalId;
 use domain::personal::Personal;
+
+const ISSUE_TOKEN: &str = "issue_token";
 
 /// Make a person or a service known.
 #[utoipa::path(post, path = "/v1/principals", tag = "identity", request_body = CreatePrincipal,
@@ -45,10 +47,29 @@ pub async fn issue_token(
     PathId(principal): PathId<PrincipalId>,
     ask: Ask<ByInstallation, IssueToken>,
 ) -> Result<Answer, Problem> {
+    let id = principal.to_string();
+    if let Some(answered) = state.earlier::<Principal, _, _>(&ask, ISSUE_TOKEN, &id).await? {
+        return Ok(Answer::accepted("principals", &answered));
+    }
     if ask.body.expires_at <= ask.at {
         return Err(Problem::of(&TOKEN_EXPIRED));
     }
     let token = Token { token_sha256: ask.body.token_sha256, expires_at: ask.body.expires_at };
-    let (id, command) = (principal.to_string(), PrincipalCommand::IssueToken(token));
-    state.accept::<Principal, _, _, _>(&ask, ("principals", "issue_token"), &id, command).await
+    let command = PrincipalCommand::IssueToken(token);
+    state.accept::<Principal, _, _, _>(&ask, ("principals", ISSUE_TOKEN), &id, command).await
+}
+
+/// Accept a bearer token no longer.
+#[utoipa::path(post, path = "/v1/principals/{principal_id}/revoke-token", tag = "identity",
+    params(("principal_id" = String, Path, description = "The principal")), request_body = RevokeToken,
+    responses((status = 202, body = ReceiptBody), Problem))]
+#[tracing::instrument(skip_all)]
+pub async fn revoke_token(
+    State(state): State<AppState>,
+    PathId(principal): PathId<PrincipalId>,
+    ask: Ask<ByInstallation, RevokeToken>,
+) -> Result<Answer, Problem> {
+    let command = PrincipalCommand::RevokeToken { token_sha256: ask.body.token_sha256 };
+    let (names, id) = (("principals", "revoke_token"), principal.to_string());
+    state.accept::<Principal, _, _, _>(&ask, names, &id, command).await
 }

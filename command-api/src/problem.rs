@@ -7,6 +7,8 @@ use event_log::{AppendError, ExecuteError, LogError};
 
 chassis::problems! {
     CAUSE_MALFORMED = "http.cause_malformed", 400, "the header Cs-Causation-Id or Cs-Correlation-Id is malformed";
+    IF_MATCH_MALFORMED = "http.if_match_malformed", 400, "the header If-Match is not one strong ETag that this API gave";
+    STALE = "http.stale", 412, "the thing has changed since the version that If-Match names: read it again";
     IN_FLIGHT = "http.in_flight", 409, "a request with this Idempotency-Key is being executed";
     OTHER_BODY = "http.idempotency_key_reused", 422, "the Idempotency-Key was used with another body";
     OUTCOME_UNKNOWN = "log.outcome_unknown", 503, "it is not known whether the command was recorded: send it again with the same Idempotency-Key";
@@ -33,6 +35,9 @@ pub fn not_executed<E: Refusal + 'static>(error: ExecuteError<E>) -> Problem {
     match error {
         ExecuteError::Refused(refusal) => Problem::refusal(&refusal),
         ExecuteError::OtherBody => Problem::of(&OTHER_BODY),
+        ExecuteError::Stale { version } => {
+            Problem::of(&STALE).detail(format!("it is at version {version} now"))
+        }
         ExecuteError::InFlight => Problem::of(&IN_FLIGHT).retry_after(1),
         ExecuteError::Conflict => Problem::of(&LOG_CONFLICT).retry_after(1),
         ExecuteError::Append(error) => not_appended(&error),

@@ -60,6 +60,23 @@ impl AppState {
         self.log.execute::<A, C>(&target, command, &request).await.map_err(not_executed)
     }
 
+    /// The answer of an earlier try of this command: it is given whatever has changed since.
+    pub async fn earlier<A, P, B>(
+        &self,
+        ask: &Ask<P, B>,
+        operation: &str,
+        id: &str,
+    ) -> Result<Option<Answered>, Problem>
+    where
+        A: Aggregate,
+        A::Error: Refusal + 'static,
+    {
+        let tenant = ask.tenant()?;
+        let request = ask.request(tenant, operation);
+        let target = Target { tenant: tenant.to_owned(), id: id.to_owned() };
+        self.log.earlier::<A>(&target, &request).await.map_err(not_executed)
+    }
+
     /// Executes a command that answers 202 with the place to watch.
     pub async fn accept<A, C, P, B>(
         &self,

@@ -162,6 +162,20 @@ pub fn command_id(
     CommandId::derived("command", &[tenant, &principal.to_string(), operation, idempotency_key])
 }
 
+/// The id of an event, by its place in its aggregate: one key used for commands on two aggregates makes two events,
+/// and whoever knows an aggregate knows the ids of its events.
+pub fn event_id(
+    tenant: &str,
+    aggregate_type: &str,
+    aggregate_id: &str,
+    version: u64,
+    index: usize,
+) -> EventId {
+    let place = [version.to_string(), index.to_string()];
+    let [version, index] = &place;
+    EventId::derived("event", &[tenant, aggregate_type, aggregate_id, version, index])
+}
+
 /// The principal of a service, by its SPIFFE ID.
 pub fn service_principal(spiffe_id: &str) -> PrincipalId {
     PrincipalId::derived("principal", &[spiffe_id])
@@ -183,6 +197,14 @@ mod tests {
     fn derived_ids_are_frozen() {
         let id = command_id("acme", service_principal("spiffe://a/b"), "submit_change", "k");
         assert_eq!(id.to_string(), "cmd_3acfswcs6shaa88vgvv1k4at5e");
+    }
+
+    #[test]
+    fn an_event_is_named_by_its_place() {
+        let first = event_id("acme", "change", "chg_a", 1, 0);
+        assert_ne!(first, event_id("acme", "change", "chg_b", 1, 0));
+        assert_ne!(first, event_id("acme", "change", "chg_a", 1, 1));
+        assert_ne!(first, event_id("acme", "change", "chg_a", 2, 0));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The pool, where its URL comes from, and what a failure of `PostgreSQL` means to whoever may try again.
 
+use chassis::secret_file::{self, SecretFileError};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -18,20 +18,9 @@ const SCHEMA_STEP: Duration = Duration::from_millis(200);
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The file with the URL cannot be read.
-    #[error("cannot read the database URL from {}", path.display())]
-    UrlFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Others may read the file: it holds a password.
-    #[error("{} holds a password and others may read it: chmod 600 it", path.display())]
-    UrlFileOpen {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file with the URL cannot be read, or others may read it.
+    #[error("the database URL is not read")]
+    UrlFile(#[from] SecretFileError),
     /// The file does not hold a `PostgreSQL` URL. The cause is not shown: it could quote the password.
     #[error("{} does not hold a PostgreSQL URL", path.display())]
     Url {
@@ -88,13 +77,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 impl Database {
     /// Connects lazily with the URL in a file that only its owner may read.
     pub fn from_url_file(path: &Path) -> Result<Self, DatabaseError> {
-        let unreadable = |source| DatabaseError::UrlFile { path: path.to_owned(), source };
-        let mode = path.metadata().map_err(unreadable)?.mode();
-        if mode & 0o077 != 0 {
-            return Err(DatabaseError::UrlFileOpen { path: path.to_owned() });
-        }
-        let url = std::fs::read_to_string(path).map_err(unreadable)?;
-        let options = url.trim().parse::<PgConnectOptions>();
+        let options = secret_file::read(path)?.parse::<PgConnectOptions>();
         let options = options.map_err(|_| DatabaseError::Url { path: path.to_owned() })?;
         Ok(Self::with(options))
     }

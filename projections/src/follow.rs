@@ -42,7 +42,7 @@ pub async fn follow(
             }
             Err(error) => error,
         };
-        if !is_transient(&error) {
+        if !error.is_transient() {
             return Err(error).context("the log cannot be followed");
         }
         let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
@@ -111,18 +111,6 @@ async fn write(
             }
             Err(error) => return Err(error),
         }
-    }
-}
-
-fn is_transient(error: &LogError) -> bool {
-    match error {
-        LogError::Read(_) | LogError::Follow(_) | LogError::NotOpen => true,
-        LogError::Name
-        | LogError::BrokenChain { .. }
-        | LogError::Unreadable { .. }
-        | LogError::Blob { .. }
-        | LogError::AnotherHistory { .. }
-        | LogError::Gap { .. } => false,
     }
 }
 

@@ -11,6 +11,7 @@ pub struct Raw<'a> {
     who: Option<&'a str>,
     key: Option<String>,
     tenant: Option<&'a str>,
+    if_match: Option<&'a str>,
     content_type: &'a str,
 }
 
@@ -36,7 +37,14 @@ impl<'a> Raw<'a> {
     /// As this person, with a fresh key.
     pub fn new(platform: &'a Platform, who: &'a str) -> Self {
         let key = Some(uuid::Uuid::now_v7().to_string());
-        Self { platform, who: Some(who), key, tenant: None, content_type: "application/json" }
+        Self {
+            platform,
+            who: Some(who),
+            key,
+            tenant: None,
+            if_match: None,
+            content_type: "application/json",
+        }
     }
 
     /// As nobody.
@@ -57,6 +65,13 @@ impl<'a> Raw<'a> {
     #[must_use]
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = Some(tenant);
+        self
+    }
+
+    /// Expecting a version.
+    #[must_use]
+    pub fn if_match(mut self, version: &'a str) -> Self {
+        self.if_match = Some(version);
         self
     }
 
@@ -82,6 +97,9 @@ impl<'a> Raw<'a> {
         }
         if let Some(tenant) = self.tenant {
             request = request.header("cs-tenant", tenant);
+        }
+        if let Some(version) = self.if_match {
+            request = request.header("if-match", version);
         }
         let response = request.send().await?;
         let status = response.status().as_u16();

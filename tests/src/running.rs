@@ -2,7 +2,7 @@
 
 use crate::platform::Platform;
 use anyhow::Context as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
 static PLATFORM: OnceCell<Platform> = OnceCell::const_new();
@@ -18,13 +18,24 @@ pub async fn platform(name: &str) -> anyhow::Result<&'static Platform> {
         .await
 }
 
-/// A folder of this name that outlives the process and is emptied by the next one: a test process that is killed
-/// leaves nothing that grows.
+/// A folder of this process, which ends with it; those of processes that have ended are removed, so that nothing grows.
 fn folder(name: &str) -> anyhow::Result<PathBuf> {
     let home = devkit::default_data_dir();
-    let folder = home.with_file_name(format!("tests-{name}"));
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("{}", folder.display()))?;
+    let parent = home.parent().context("a data folder without a parent")?;
+    let prefix = format!("tests-{name}-");
+    for entry in parent.read_dir().into_iter().flatten().flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = file.strip_prefix(&prefix) else { continue };
+        let pid = rest.split('.').next().unwrap_or_default();
+        if Path::new("/proc").join(pid).exists() {
+            continue;
+        }
+        // Another process may have removed it first.
+        if entry.path().is_dir() {
+            std::fs::remove_dir_all(entry.path()).ok();
+        } else {
+            std::fs::remove_file(entry.path()).ok();
+        }
     }
-    Ok(folder)
+    Ok(parent.join(format!("{prefix}{}", std::process::id())))
 }

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use scenario::Platform;
 use scenario::change::{get, submit, wait_for};
 use scenario::scratch::Scratch;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_change_says_that_it_waits_for_an_agent_and_since_when() -> anyhow::Result<()> {
@@ -26,11 +27,13 @@ async fn a_change_says_that_it_waits_for_an_agent_and_since_when() -> anyhow::Re
 
 /// The job is on its way a moment after the change was submitted.
 async fn waits_for_agent(platform: &Platform, change: &str) -> anyhow::Result<String> {
-    loop {
-        let told = get(platform, change).await?.waiting_for.unwrap_or_default();
-        if told.contains("agent") {
-            return Ok(told);
+    let told = async {
+        loop {
+            let told = get(platform, change).await?.waiting_for.unwrap_or_default();
+            if told.contains("agent") {
+                return Ok(told);
+            }
         }
-        tokio::task::yield_now().await;
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(30), told).await.context("nothing waits")?
 }

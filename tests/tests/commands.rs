@@ -88,3 +88,42 @@ async fn nobody_signs_twice_for_others_or_with_a_key_outside_the_root() -> anyho
     assert_eq!((again.status, again.code()), (409, "approvals.already_signed"));
     Ok(())
 }
+
+#[tokio::test]
+async fn one_key_on_two_changes_makes_two_commits_whose_events_have_their_own_ids()
+-> anyhow::Result<()> {
+    let platform = platform("commands").await?;
+    let ada = Raw::new(platform, "ada");
+    let draft = async |title: &str| -> anyhow::Result<String> {
+        let body = json!({"data_source": "shop", "title": title, "sql": to_base64(b"SELECT 1;")});
+        let drafted = Raw::new(platform, "ada").post("/v1/changes", body.to_string()).await?;
+        Ok(drafted.body["aggregate"]["id"].as_str().unwrap_or_default().to_owned())
+    };
+    let (first, second) = (draft("first").await?, draft("second").await?);
+    for change in [&first, &second] {
+        let answer = ada.post(&format!("/v1/changes/{change}/submit"), "{}").await?;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+    for change in [&first, &second] {
+        wait_for(platform, change, "pending_approval").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_that_names_a_version_is_refused_once_the_thing_has_changed() -> anyhow::Result<()>
+{
+    let platform = platform("commands").await?;
+    let ada = Raw::new(platform, "ada");
+    let body = json!({"data_source": "shop", "title": "stale", "sql": to_base64(b"SELECT 1;")});
+    let drafted = ada.post("/v1/changes", body.to_string()).await?;
+    let id = drafted.body["aggregate"]["id"].as_str().unwrap_or_default().to_owned();
+    let cancel = format!("/v1/changes/{id}/cancel");
+    let stale = Raw::new(platform, "ada").if_match("\"99\"").post(&cancel, "{}").await?;
+    assert_eq!((stale.status, stale.code()), (412, "http.stale"));
+    let odd = Raw::new(platform, "ada").if_match("W/\"1\"").post(&cancel, "{}").await?;
+    assert_eq!((odd.status, odd.code()), (400, "http.if_match_malformed"));
+    let seen = Raw::new(platform, "ada").if_match("\"1\"").post(&cancel, "{}").await?;
+    assert_eq!(seen.status, 202, "{}", seen.body);
+    Ok(())
+}

@@ -50,7 +50,7 @@ impl ApprovalRouting {
         })?;
         let drafted = change.drafted.as_ref().ok_or_else(|| anyhow!("no draft"))?;
         let Some(rules) = root.root().environments.get(&drafted.environment) else {
-            return self.fail(because, finished, "environment_not_in_root").await;
+            return self.fail(because, finished, "catalog.environment_not_in_root").await;
         };
         let manifest = self.manifest(because, id, &change, &root, &fingerprint).await?;
         let manifest = to_base64(&manifest.to_payload()?);

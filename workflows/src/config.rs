@@ -1,12 +1,12 @@
 //! The configuration of workflows.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chassis::Process;
 use chassis::config::{Configured, ProcessConfig};
+use chassis::secret_file::{SecretFileError, read_key};
 use event_log::LogConfig;
 use nats::{Connection, subjects};
 use serde::Deserialize;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use trust::keys::PrivateKey;
 
@@ -40,16 +40,9 @@ impl Configured for WorkflowsConfig {
 }
 
 impl WorkflowsConfig {
-    /// Reads the dispatcher's key; a file that others may read is refused.
-    pub fn dispatcher_key(&self) -> anyhow::Result<PrivateKey> {
-        let path = &self.dispatcher_key_file;
-        let named = || format!("the dispatcher key {}", path.display());
-        let mode = std::fs::metadata(path).with_context(named)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            bail!("{} may be read by others: chmod 600 it", named());
-        }
-        let pem = std::fs::read_to_string(path).with_context(named)?;
-        PrivateKey::from_pem(&pem).with_context(named)
+    /// Reads the dispatcher's key.
+    pub fn dispatcher_key(&self) -> Result<PrivateKey, SecretFileError> {
+        read_key(&self.dispatcher_key_file)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::door::{Door, Told};
 use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
 use anyhow::anyhow;
-use client::commands::{DispatchJob, LockFor, RecordDispatch, RecordResult};
+use client::commands::{DispatchJob, FailDispatch, LockFor, RecordDispatch, RecordResult};
 use domain::approvals::Approval;
 use domain::catalog::{DataSource, DataSourceEvent};
 use domain::changes::{Change, ChangeEvent};
@@ -38,8 +38,13 @@ impl Execution {
         let source = change.data_source().ok_or_else(|| anyhow!("no draft"))?;
         let path = format!("/v1/data-sources/{source}/request-lock");
         let body = LockFor { change: because.aggregate().parse()? };
-        self.door.tell(because, "lock", &path, &body).await;
-        Ok(())
+        match self.door.tell(because, "lock", &path, &body).await {
+            Told::Recorded => Ok(()),
+            Told::Refused { code } => {
+                let why = anyhow!("change {} gets no schema lock ({code})", because.aggregate());
+                Err(Setback::SetAside(why))
+            }
+        }
     }
 
     async fn release_lock(&self, because: &Because<'_>, change: ChangeId, source: DataSourceId) {
@@ -47,7 +52,7 @@ impl Execution {
         self.door.tell(because, "release", &path, &LockFor { change }).await;
     }
 
-    /// The lock is held: the change passes the point of no return, then its job is signed and recorded.
+    /// The lock is held: the job is signed, the change passes the point of no return, then the job is recorded.
     async fn dispatch(
         &self,
         because: &Because<'_>,
@@ -57,21 +62,20 @@ impl Execution {
         let source: DataSourceId = because.aggregate().parse()?;
         let command = because.command(self.door.principal(), "dispatch_job", DISPATCH);
         let job = JobId::derived("job", &[&command.to_string()]);
+        let message = self.job(because, id, source, job, fence).await?;
+        let body = DispatchJob { change: id, message: to_base64(&message.to_json()?) };
         let path = format!("/v1/changes/{id}/record-dispatch");
         let told = self.door.tell(because, "record", &path, &RecordDispatch { job, fence }).await;
         if let Told::Refused { .. } = told {
+            // Taken back meanwhile.
             self.release_lock(because, id, source).await;
             return Ok(());
         }
-        let message = self.job(because, id, source, job, fence).await?;
-        let body = DispatchJob { change: id, message: to_base64(&message.to_json()?) };
-        match self.door.tell(because, DISPATCH, "/v1/jobs", &body).await {
-            Told::Recorded => Ok(()),
-            Told::Refused { code } => {
-                let why = anyhow!("the job of change {id} was refused ({code}): it stays applying");
-                Err(Setback::SetAside(why))
-            }
+        if let Told::Refused { code } = self.door.tell(because, DISPATCH, "/v1/jobs", &body).await {
+            let path = format!("/v1/changes/{id}/fail-dispatch");
+            self.door.tell(because, "fail", &path, &FailDispatch { code, job }).await;
         }
+        Ok(())
     }
 
     async fn job(

@@ -2,9 +2,10 @@
 
 use crate::door::{Door, Told};
 use client::commands::RecordJobResult;
+use domain::ids::event_id;
 use nats::{Connection, Delivery, ResultKind, ResultQueue, subjects};
 use tokio_util::sync::CancellationToken;
-use trust::encoding::to_base64;
+use trust::encoding::{Timestamp, to_base64};
 use trust::message::ResultMessage;
 
 /// Takes results in until the process stops. A result is acknowledged only after command-api has answered.
@@ -23,7 +24,10 @@ pub async fn take_in_results(
             () = stopping.cancelled() => return Ok(()),
             () = take_in(&door, &delivery) => {}
         }
-        delivery.acknowledge().await?;
+        // Not acknowledged means delivered again: the same command then, which is found.
+        if let Err(error) = delivery.acknowledge().await {
+            tracing::warn!(%error, sequence = delivery.sequence, "a result will come again");
+        }
     }
 }
 
@@ -54,8 +58,11 @@ async fn take_in(door: &Door, delivery: &Delivery) {
         }
     };
     let path = format!("/v1/jobs/{}/record-result", subject.job);
-    let key = format!("intake/{}/{attempt}", subject.job);
-    let body = RecordJobResult { message: to_base64(delivery.payload()) };
+    // The event that led to it is the job's first, whose id follows from the job.
+    let dispatched = event_id(subject.tenant, "job", subject.job, 1, 0);
+    let key = format!("intake/{dispatched}/result-{attempt}");
+    let received_at = Timestamp::new(delivery.stored_at);
+    let body = RecordJobResult { message: to_base64(delivery.payload()), received_at };
     match door.tell_for(subject.tenant, &key, &path, &body).await {
         Told::Recorded => tracing::info!(job.id = subject.job, "result taken in"),
         Told::Refused { code } => tracing::error!(

@@ -4,14 +4,18 @@ use crate::config::SERVICE;
 use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
 use anyhow::Context as _;
-use event_log::{Followed, Recorded};
+use event_log::{Followed, LogError, Recorded};
 use ledger::Position;
-use nats::{Connection, Positions, Saved};
+use nats::{Connection, PositionError, Positions, Saved};
+use std::future::Future;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Shortest and longest pause before an event is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// Under steady load a position is saved this often, commits.
+const SAVE_EVERY: u64 = 100;
 
 /// Runs workflows. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -28,36 +32,118 @@ impl Runner {
     }
 
     /// Keeps a workflow going until the process stops. The position is saved only after every command was answered;
-    /// who finds it saved by somebody else stops.
+    /// who finds it saved by somebody else stops. A server that is away is waited for.
     pub async fn keep<W: Workflow>(
         self,
         workflow: W,
         stopping: CancellationToken,
     ) -> anyhow::Result<()> {
-        let saved: Saved<Position> = self.positions.load(W::NAME).await?;
-        let mut revision = saved.revision;
-        let mut follower = self.records.reader().follow(saved.position).await?;
+        tokio::select! {
+            () = stopping.cancelled() => Ok(()),
+            ended = self.follow(&workflow) => ended.with_context(|| format!("workflow {}", W::NAME)),
+        }
+    }
+
+    async fn follow<W: Workflow>(&self, workflow: &W) -> anyhow::Result<()> {
+        let mut place: Saved<Position> = patiently(|| self.positions.load(W::NAME)).await?;
         loop {
-            let seen = tokio::select! {
-                () = stopping.cancelled() => return Ok(()),
-                seen = follower.next() => seen.with_context(|| format!("workflow {}", W::NAME))?,
+            let log = self.records.reader();
+            let mut follower = patiently(|| log.follow(place.position.clone())).await?;
+            let lost = loop {
+                match follower.next().await {
+                    Ok(seen) => {
+                        self.take_in(workflow, &seen, &mut place, follower.has_more()).await?
+                    }
+                    Err(error) if error.is_transient() => break error,
+                    Err(error) => return Err(error.into()),
+                }
             };
-            if let Followed::Commit(recorded) = &seen {
-                let handled = tokio::select! {
-                    () = stopping.cancelled() => return Ok(()),
-                    handled = handle(&workflow, recorded) => handled,
-                };
-                handled?;
-            }
-            if !follower.has_more() {
-                let position = seen.position(self.records.reader());
-                revision = self.positions.save(W::NAME, &position, revision).await?;
+            tracing::warn!(workflow = W::NAME, error = %lost, "the log is followed again");
+            tokio::time::sleep(PAUSE.0).await;
+        }
+    }
+
+    async fn take_in<W: Workflow>(
+        &self,
+        workflow: &W,
+        seen: &Followed,
+        place: &mut Saved<Position>,
+        more: bool,
+    ) -> anyhow::Result<()> {
+        if let Followed::Commit(recorded) = seen {
+            handle(workflow, recorded).await;
+        }
+        let position = seen.position(self.records.reader());
+        let sequence = position.sequence;
+        place.position = Some(position);
+        if !more || sequence % SAVE_EVERY == 0 {
+            self.save(W::NAME, place).await?;
+        }
+        Ok(())
+    }
+
+    /// Saves; after a lost answer the revision says whether it was saved.
+    async fn save(&self, name: &str, place: &mut Saved<Position>) -> Result<(), PositionError> {
+        loop {
+            let saved = self.positions.save(name, &place.position, place.revision).await;
+            match saved {
+                Ok(revision) => {
+                    place.revision = revision;
+                    return Ok(());
+                }
+                Err(PositionError::Overtaken { .. }) | Err(PositionError::Save { .. }) => {
+                    let now: Saved<Position> = patiently(|| self.positions.load(name)).await?;
+                    if now.position == place.position {
+                        place.revision = now.revision;
+                        return Ok(());
+                    }
+                    if now.revision != place.revision {
+                        return saved.map(|_| ());
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 }
 
-async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) -> anyhow::Result<()> {
+/// Asks until the server answers; what waiting does not mend is given back.
+async fn patiently<T, E, F>(mut ask: impl FnMut() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Transient,
+{
+    let mut pause = PAUSE.0;
+    loop {
+        match ask().await {
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "not answered yet: asking again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+            answered => return answered,
+        }
+    }
+}
+
+/// An error that time may mend.
+trait Transient: std::fmt::Display {
+    fn is_transient(&self) -> bool;
+}
+
+impl Transient for LogError {
+    fn is_transient(&self) -> bool {
+        Self::is_transient(self)
+    }
+}
+
+impl Transient for PositionError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Load { .. })
+    }
+}
+
+async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) {
     let events = match &recorded.events {
         Ok(events) => events,
         Err(error) => {
@@ -65,7 +151,7 @@ async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) -> anyhow::Resul
                 workflow = W::NAME, log.sequence = recorded.sequence, %error,
                 "an event cannot be read: the commit is set aside"
             );
-            return Ok(());
+            return;
         }
     };
     for event in events {
@@ -97,5 +183,4 @@ async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) -> anyhow::Resul
             }
         }
     }
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! What a workflow is: an aggregate turned around, events in and commands out.
 
 use domain::ids::{CommandId, PrincipalId, command_id};
-use event_log::{Recorded, RecordedEvent};
+use event_log::{LogError, Recorded, RecordedEvent};
+use nats::PublishFailure;
 use std::future::Future;
 
 /// Why an event could not be handled. There is no fourth way, and no silent skip.
@@ -13,11 +14,44 @@ pub enum Setback {
     SetAside(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Setback {
-    fn from(error: E) -> Self {
-        Self::Later(error.into())
+impl From<LogError> for Setback {
+    fn from(error: LogError) -> Self {
+        if error.is_transient() { Self::Later(error.into()) } else { Self::SetAside(error.into()) }
     }
 }
+
+impl From<PublishFailure> for Setback {
+    fn from(error: PublishFailure) -> Self {
+        match error {
+            PublishFailure::Name(_) | PublishFailure::TooLarge { .. } => {
+                Self::SetAside(error.into())
+            }
+            _ => Self::Later(error.into()),
+        }
+    }
+}
+
+/// What is wrong with the records themselves is wrong the next time too.
+macro_rules! set_aside {
+    ($($error:ty),+ $(,)?) => {$(
+        impl From<$error> for Setback {
+            fn from(error: $error) -> Self {
+                Self::SetAside(error.into())
+            }
+        }
+    )+};
+}
+
+set_aside!(
+    anyhow::Error,
+    domain::ids::MalformedId,
+    serde_json::Error,
+    std::num::TryFromIntError,
+    trust::dsse::EnvelopeError,
+    trust::message::MessageError,
+    trust::names::NameError,
+    trust::statement::StatementError,
+);
 
 /// One business process.
 pub trait Workflow: Send + Sync + 'static {

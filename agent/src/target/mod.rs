@@ -10,6 +10,7 @@ pub(crate) use session::is_lost;
 
 use crate::config::{DataSource, Limits, ReportRule};
 use crate::state::StateError;
+use chassis::secret_file::SecretFileError;
 use std::path::PathBuf;
 use trust::names::DataSourceId;
 
@@ -23,23 +24,9 @@ pub(crate) const TRANSACTION_LOCK: i32 = 2;
 /// Why a target could not be worked on now. Nothing is known of the job then: it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// The file with the URL cannot be read.
-    #[error("cannot read {}", path.display())]
-    UrlFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Others may read the credentials.
-    #[error("{} has mode {mode:03o}: others can read the credentials, make it 0600", path.display())]
-    UrlFileOpen {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// The file with the URL cannot be read, or others may read it.
+    #[error("the credentials are not read")]
+    UrlFile(#[from] SecretFileError),
     /// Not the URL of a `PostgreSQL` database. The reason is left out: it could quote the credentials.
     #[error("{} does not hold the URL of a PostgreSQL database", .0.display())]
     UrlMalformed(PathBuf),

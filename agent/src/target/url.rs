@@ -1,10 +1,8 @@
 //! The file that holds the credentials. Its content reaches no log and no error.
 
 use super::TargetError;
-use std::fs::File;
-use std::io::Read as _;
+use chassis::secret_file;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 use tokio_postgres::config::{Config, Host};
@@ -13,16 +11,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the URL; refuses a file that others may read, and a server on another machine.
 pub(super) fn read(path: &Path) -> Result<Config, TargetError> {
-    let unreadable = |source| TargetError::UrlFile { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(TargetError::UrlFileOpen { path: path.to_owned(), mode });
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
     let malformed = || TargetError::UrlMalformed(path.to_owned());
-    let mut config: Config = text.trim().parse().map_err(|_| malformed())?;
+    let mut config: Config = secret_file::read(path)?.parse().map_err(|_| malformed())?;
     if config.get_hosts().is_empty() || config.get_dbname().is_none() {
         return Err(malformed());
     }
@@ -47,10 +37,13 @@ fn is_local(host: &Host) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chassis::secret_file::SecretFileError;
     use std::os::unix::fs::PermissionsExt as _;
 
     fn read_text(text: &str, mode: u32) -> Result<Config, TargetError> {
-        let unreadable = |source| TargetError::UrlFile { path: "test".into(), source };
+        let unreadable = |source| {
+            TargetError::UrlFile(SecretFileError::Unreadable { path: "test".into(), source })
+        };
         let file = tempfile::NamedTempFile::new().map_err(unreadable)?;
         std::fs::write(file.path(), text).map_err(unreadable)?;
         let permissions = std::fs::Permissions::from_mode(mode);
@@ -65,7 +58,7 @@ mod tests {
         assert!(read_text(url, 0o400).is_ok());
         for mode in [0o640, 0o604, 0o660, 0o644] {
             let error = read_text(url, mode).unwrap_err();
-            assert!(matches!(error, TargetError::UrlFileOpen { .. }), "{error}");
+            assert!(matches!(error, TargetError::UrlFile(SecretFileError::OpenToOthers { .. })));
         }
     }
 

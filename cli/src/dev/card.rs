@@ -32,6 +32,8 @@ impl Card {
         let target = sample::url(stack, DATA_SOURCE, &material.target_password);
         let read_models = sample::url(stack, sample::READ_MODELS, &material.read_models_password);
         let id = DataSourceId::derived("data_source", &[TENANT, DATA_SOURCE]);
+        let mut processes = services.pids();
+        processes.insert("nats-server", stack.nats().child().pid());
         let value = json!({
             "command_api": command_api,
             "query_api": query_api,
@@ -42,7 +44,7 @@ impl Card {
             "tokens": material.tokens(),
             "agents": [{"name": AGENT, "spiffe_id": identities::agent(TENANT, AGENT)?}],
             "targets": [{"name": DATA_SOURCE, "id": id, "environment": ENVIRONMENT, "url": target}],
-            "processes": services.pids(),
+            "processes": processes,
             "scenario_socket": stack.service_endpoint(identities::SCENARIO)?,
             "nats_id": stack.nats_id()?,
         });

@@ -16,7 +16,7 @@ mod services;
 use crate::output::Output;
 use anyhow::{Context as _, bail};
 use clap::Args;
-use devkit::{Options, Stack, preflight};
+use devkit::{Options, Stack, StackError, preflight};
 use layout::Layout;
 use material::Material;
 use services::Services;
@@ -90,7 +90,7 @@ async fn up(arguments: &DevArguments, output: &Output, started: Instant) -> anyh
     let data_dir = (!arguments.ephemeral).then(|| arguments.folder());
     let svid_ttl = Duration::from_hours(1);
     let options = Options { data_dir, ephemeral: arguments.ephemeral, svid_ttl, agents };
-    let stack = Stack::start_with(&servers, options).await?;
+    let stack = Stack::start_with(&servers, options).await.map_err(with_a_way_out)?;
     let layout = Layout::new(stack.data_dir())?;
     let material = Material::load_or_make(&layout, &stack, arguments)?;
     sample::prepare(&stack, &material).await?;
@@ -99,6 +99,18 @@ async fn up(arguments: &DevArguments, output: &Output, started: Instant) -> anyh
     let card = card::Card::new(&stack, &layout, &material, &services)?;
     card.show(output, started.elapsed()).context("the card cannot be shown")?;
     Ok(Ready { stack, services })
+}
+
+/// A data folder of another version cannot be gone on with: its streams are never changed silently.
+fn with_a_way_out(error: StackError) -> anyhow::Error {
+    let differs = matches!(&error, StackError::Provision(provision) if provision.is_difference());
+    let error = anyhow::Error::from(error);
+    if differs {
+        return error.context(
+            "this data folder is of another version: `countersign dev --reset` starts anew",
+        );
+    }
+    error
 }
 
 async fn down(ready: Ready) {

@@ -43,6 +43,13 @@ pub enum ChangeCommand {
         /// The fencing token of the lock.
         fence: u64,
     },
+    /// The job of a change that is being applied was never recorded: nothing can run.
+    FailDispatch {
+        /// The reason's name.
+        code: String,
+        /// The job that was to run.
+        job: JobId,
+    },
     /// The agent's signed result was verified.
     RecordResult(ExecutionReport),
     /// Take it back.

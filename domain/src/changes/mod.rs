@@ -157,7 +157,13 @@ impl Change {
             }
             (_, ChangeCommand::RecordDispatch { .. }) => Err(ChangeError::NotScheduled),
             (Phase::Applying, ChangeCommand::RecordResult(report)) => self.take_result(report),
-            (_, ChangeCommand::RecordResult(_)) => Err(ChangeError::NotApplying),
+            (Phase::Applying, ChangeCommand::FailDispatch { code, job }) => {
+                self.expect_job(job)?;
+                Ok(vec![ChangeEvent::Failed { code, job: Some(job) }])
+            }
+            (_, ChangeCommand::RecordResult(_) | ChangeCommand::FailDispatch { .. }) => {
+                Err(ChangeError::NotApplying)
+            }
             (Phase::Applying, ChangeCommand::Cancel { .. }) => Err(ChangeError::AlreadyApplying),
             (phase, ChangeCommand::Cancel { .. }) if phase.has_ended() => Err(ChangeError::Ended),
             (_, ChangeCommand::Cancel { as_operator }) => self.cancel(by.id, as_operator),
@@ -215,11 +221,13 @@ impl Change {
         Ok(std::iter::once(ChangeEvent::Approved { approval }).chain(scheduled).collect())
     }
 
+    fn expect_job(&self, job: JobId) -> Result<(), ChangeError> {
+        if self.job == Some(job) { Ok(()) } else { Err(ChangeError::OtherJob) }
+    }
+
     fn take_result(&self, report: ExecutionReport) -> Result<Vec<ChangeEvent>, ChangeError> {
         let ExecutionReport { job, outcome, refusal, sqlstate, fingerprint, result } = report;
-        if self.job != Some(job) {
-            return Err(ChangeError::OtherJob);
-        }
+        self.expect_job(job)?;
         let code = refusal.clone().or_else(|| sqlstate.clone());
         let ended = match outcome {
             Outcome::Succeeded => ChangeEvent::Applied { job, fingerprint },

@@ -273,6 +273,26 @@ fn a_result_ends_the_change_as_the_agent_says() {
 }
 
 #[test]
+fn a_change_whose_job_was_never_recorded_fails_once() {
+    let command =
+        ChangeCommand::FailDispatch { code: "jobs.message_invalid".to_owned(), job: job() };
+    let failed = ChangeEvent::Failed { code: "jobs.message_invalid".to_owned(), job: Some(job()) };
+    change()
+        .given(until(Phase::Applying, Start::OnApproval))
+        .when(by("flow", command.clone()))
+        .then_expect_events(vec![failed]);
+    change()
+        .given(until(Phase::Applied, Start::OnApproval))
+        .when(by("flow", command))
+        .then_expect_error(ChangeError::NotApplying);
+    let other = JobId::derived("job", &["2"]);
+    change()
+        .given(until(Phase::Applying, Start::OnApproval))
+        .when(by("flow", ChangeCommand::FailDispatch { code: "x".to_owned(), job: other }))
+        .then_expect_error(ChangeError::OtherJob);
+}
+
+#[test]
 fn a_result_of_another_job_is_refused() {
     let other =
         ExecutionReport { job: JobId::derived("job", &["2"]), ..report(Outcome::Succeeded) };

@@ -5,8 +5,9 @@
 //! the terminal reaches us alone, and we stop them in order.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -153,7 +154,9 @@ impl Program {
     }
 
     fn command(&self) -> std::io::Result<Command> {
-        let log = File::options().create(true).append(true).open(&self.log)?;
+        // Programs print tokens and URLs when they are asked to: their output is for its owner only.
+        let log = File::options().create(true).append(true).mode(0o600).open(&self.log)?;
+        log.set_permissions(Permissions::from_mode(0o600))?;
         let mut command = Command::new("setpriv");
         if self.without_environment {
             let path = crate::environment::variable("PATH").unwrap_or_default();

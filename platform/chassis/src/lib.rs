@@ -15,6 +15,7 @@ pub mod listen;
 pub mod ops;
 pub mod problem;
 pub mod process;
+pub mod secret_file;
 pub mod tasks;
 pub mod telemetry;
 mod tenant;

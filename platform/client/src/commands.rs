@@ -45,6 +45,15 @@ pub struct IssueToken {
     pub expires_at: Timestamp,
 }
 
+/// `POST /v1/principals/{principal_id}/revoke-token`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeToken {
+    /// Of the whole token text.
+    #[schema(value_type = String)]
+    pub token_sha256: Sha256Digest,
+}
+
 /// `POST /v1/trust-roots`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -174,6 +183,17 @@ pub struct RecordDispatch {
     pub fence: u64,
 }
 
+/// `POST /v1/changes/{change_id}/fail-dispatch` (workflows): its job was never recorded, so nothing can run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailDispatch {
+    /// The reason's name.
+    pub code: String,
+    /// The job that was to run.
+    #[schema(value_type = String)]
+    pub job: JobId,
+}
+
 /// `POST /v1/changes/{change_id}/record-result` (workflows): the job's result was taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -243,6 +263,9 @@ pub struct DispatchJob {
 pub struct RecordJobResult {
     /// Base64 of the whole result message as the agent sent it.
     pub message: String,
+    /// When the result stream stored it: the certificate must have been valid then.
+    #[schema(value_type = String)]
+    pub received_at: Timestamp,
 }
 
 /// `POST /v1/data-sources/{data_source_id}/request-lock` and `/release-lock` (workflows)

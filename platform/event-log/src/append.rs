@@ -13,11 +13,13 @@ use ledger::{Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, Signe
 use nats::{Connection, batch};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trust::keys::PrivateKey;
 
-/// Shortest and longest pause between tries whose outcome is unknown, and how many.
-const PAUSE: (Duration, Duration, usize) = (Duration::from_millis(20), Duration::from_secs(2), 8);
+/// Shortest and longest pause between tries whose outcome is unknown.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// How long the outcome may stay unknown: well below what a request may take, so that the caller is told.
+const UNKNOWN: Duration = Duration::from_secs(15);
 
 /// Appends to one log; the only way to. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -113,11 +115,12 @@ pub(crate) async fn append(
     headers.insert(HASH_HEADER, hash.to_string().as_str());
     headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
     let payload = Bytes::from(payload);
-    let (shortest, longest, times) = PAUSE;
+    let (shortest, longest) = PAUSE;
+    let started = Instant::now();
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(shortest)
         .with_max_delay(longest)
-        .with_max_times(times)
+        .without_max_times()
         .with_jitter()
         .build();
     loop {
@@ -127,7 +130,7 @@ pub(crate) async fn append(
             Published::Conflict => return Err(AppendError::Conflict),
             Published::Unknown(why) => {
                 tracing::warn!(why, "the outcome of an append is unknown: the same bytes again");
-                let Some(pause) = pauses.next() else {
+                let Some(pause) = pauses.next().filter(|_| started.elapsed() < UNKNOWN) else {
                     let command = envelope.command.id.to_string();
                     return Err(AppendError::Unknown { command, last: why });
                 };

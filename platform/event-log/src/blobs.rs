@@ -28,8 +28,14 @@ impl EventLog {
         for _ in 0..TRIES {
             let headers = HeaderMap::new();
             match publish(&self.reader.connection, &subject, headers, bytes.clone(), 0).await {
-                // A conflict says that the subject has its one message: the same content by its name.
-                Published::Stored(_) | Published::Conflict => return Ok(reference),
+                Published::Stored(_) => return Ok(reference),
+                // The subject has its one message, the same content by its name; or another append is in flight.
+                Published::Conflict => {
+                    if self.reader.blob(tenant, &reference.sha256).await?.is_some() {
+                        return Ok(reference);
+                    }
+                    "the blob is being stored".clone_into(&mut last);
+                }
                 Published::Unknown(why) => last = why,
             }
             tokio::time::sleep(PAUSE).await;

@@ -102,6 +102,12 @@ pub enum ExecuteError<E: std::error::Error> {
     /// The same Idempotency-Key came with another body.
     #[error("the Idempotency-Key was used with another body")]
     OtherBody,
+    /// The caller has seen another version.
+    #[error("the aggregate is at version {version}, not at the one that was seen")]
+    Stale {
+        /// Its version now.
+        version: u64,
+    },
     /// The same command is being executed.
     #[error("a request with this Idempotency-Key is being executed")]
     InFlight,
@@ -111,6 +117,21 @@ pub enum ExecuteError<E: std::error::Error> {
     /// Everything else.
     #[error("the command could not be recorded")]
     Append(#[source] AppendError),
+}
+
+impl LogError {
+    /// Trying again later can help: the server was away, or has not answered in time.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Follow(_) | Self::NotOpen => true,
+            Self::Name
+            | Self::BrokenChain { .. }
+            | Self::Unreadable { .. }
+            | Self::Blob { .. }
+            | Self::AnotherHistory { .. }
+            | Self::Gap { .. } => false,
+        }
+    }
 }
 
 impl<E: std::error::Error> From<LogError> for ExecuteError<E> {

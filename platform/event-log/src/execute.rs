@@ -45,6 +45,9 @@ pub struct Request {
     pub causation_id: Option<IdText>,
     /// W3C trace context.
     pub traceparent: String,
+    /// The version that the caller has seen (`If-Match`); another one is refused as stale.
+    #[serde(default)]
+    pub expected_version: Option<u64>,
 }
 
 /// A command's answer.
@@ -102,6 +105,12 @@ impl EventLog {
             if let Some(answer) = self.found(&context, request)? {
                 return Ok(answer);
             }
+            if request.expected_version.is_some_and(|seen| seen != context.loaded.version) {
+                if self.confirms::<A>(&context).await? {
+                    return Err(ExecuteError::Stale { version: context.loaded.version });
+                }
+                continue;
+            }
             let issued = Issued {
                 id: request.command,
                 by: request.actor,
@@ -122,6 +131,17 @@ impl EventLog {
             }
         }
         Err(ExecuteError::Conflict)
+    }
+
+    /// The answer of an earlier try of this command, if there was one: looked up before anything else can refuse it.
+    pub async fn earlier<A: Aggregate>(
+        &self,
+        target: &Target,
+        request: &Request,
+    ) -> Result<Option<Answered>, ExecuteError<A::Error>> {
+        let (tenant, id) = (target.tenant.clone(), target.id.clone());
+        let loaded = self.reader.history::<A>(&tenant, &id).await?;
+        self.found(&LogContext { tenant, id, loaded }, request)
     }
 
     /// The answer of an earlier try of the same command.

@@ -8,7 +8,7 @@ use crate::error::{AppendError, LogError};
 use crate::execute::Request;
 use crate::loaded::Loaded;
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
-use domain::ids::EventId;
+use domain::ids::event_id;
 use domain::registry;
 use ledger::{
     AggregateRef, CommandRef, CommitHash, Envelope, EventEntry, LogIdentity, Receipt, SPEC,
@@ -62,9 +62,10 @@ pub(crate) fn envelope<A: Aggregate>(
 ) -> Result<Envelope, AppendError> {
     let name = |_| AppendError::Log(LogError::Name);
     let command = request.command.to_string();
+    let version = loaded.version + 1;
     let entries = events.iter().enumerate().map(|(index, event)| {
         let (kind, data) = registry::recorded(event).map_err(AppendError::Event)?;
-        let id = EventId::derived("event", &[&command, &index.to_string()]);
+        let id = event_id(tenant, A::TYPE, id, version, index);
         Ok(EventEntry {
             id: id.to_string().parse().map_err(name)?,
             kind: kind.parse().map_err(name)?,
@@ -81,7 +82,7 @@ pub(crate) fn envelope<A: Aggregate>(
             kind: A::TYPE.parse().map_err(name)?,
             id: id.parse().map_err(name)?,
         },
-        version: loaded.version + 1,
+        version,
         prev: loaded.head.map_or(CommitHash::ZERO, |head| head.hash),
         command: CommandRef {
             id: command.parse().map_err(name)?,

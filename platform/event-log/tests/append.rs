@@ -43,6 +43,7 @@ fn request(name: &str, body: &str) -> anyhow::Result<Request> {
         correlation_id: command.to_string(),
         causation_id: None,
         traceparent: "00-00000000000000000000000000000001-0000000000000001-01".to_owned(),
+        expected_version: None,
     })
 }
 
@@ -134,7 +135,7 @@ async fn a_server_that_answers_late_gets_the_same_bytes_again_and_stores_them_on
     stack.nats().child().pause();
     let commit = store.commit(vec![AgentEvent::Enrolled(it)], context, metadata);
     let wake = async {
-        // Longer than a request waits, so that its outcome is unknown at least once.
+        // Time itself is the condition: longer than a request waits, so that its outcome is unknown at least once.
         tokio::time::sleep(nats::connection::REQUEST_TIMEOUT + Duration::from_millis(500)).await;
         stack.nats().child().resume();
     };

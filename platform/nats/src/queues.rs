@@ -13,6 +13,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, AckKind};
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
 use crate::Connection;
@@ -217,6 +218,8 @@ pub struct Delivery {
     pub sequence: u64,
     /// How often it was delivered, this time included.
     pub delivered: u64,
+    /// When the stream stored it.
+    pub stored_at: DateTime<Utc>,
 }
 
 impl Delivery {
@@ -307,14 +310,19 @@ impl Pull {
                 }
                 None => return Err(ended()),
             };
-            let (sequence, delivered) = match message.info() {
-                Ok(info) => (info.stream_sequence, u64::try_from(info.delivered).unwrap_or(1)),
+            let (sequence, delivered, time) = match message.info() {
+                Ok(info) => {
+                    let delivered = u64::try_from(info.delivered).unwrap_or(1);
+                    (info.stream_sequence, delivered, info.published)
+                }
                 Err(error) => {
                     tracing::warn!(durable = self.durable, %error, "not a JetStream message");
                     continue;
                 }
             };
-            return Ok(Delivery { message, sequence, delivered });
+            let stored_at = DateTime::from_timestamp(time.unix_timestamp(), time.nanosecond())
+                .unwrap_or(DateTime::UNIX_EPOCH);
+            return Ok(Delivery { message, sequence, delivered, stored_at });
         }
     }
 }

@@ -131,6 +131,13 @@ pub async fn agent_durable(
     ensure_durable(operator, subjects::STREAM_JOBS, durable).await
 }
 
+impl ProvisionError {
+    /// Something stands there already, made otherwise.
+    pub fn is_difference(&self) -> bool {
+        matches!(self, Self::Differs { .. })
+    }
+}
+
 /// The three streams of the LOG account for one shard, with the checkpoints last.
 fn origin_streams(shard: &str, replicas: usize) -> Result<[Config; 3], NameError> {
     let make = |name, subject| Config {

@@ -258,5 +258,6 @@ fn request(kind: &str, key: &str) -> Request {
         correlation_id: "test".to_owned(),
         causation_id: None,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+        expected_version: None,
     }
 }
