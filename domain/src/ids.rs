@@ -40,7 +40,7 @@ macro_rules! ids {
                 Self(uuid)
             }
 
-            /// The id derived from a kind and parts, see [`derive`].
+            /// The id derived from a kind and parts, see [`derive()`].
             pub fn derived(kind: &str, parts: &[&str]) -> Self {
                 Self(derive(kind, parts))
             }

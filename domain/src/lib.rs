@@ -5,6 +5,7 @@
 //! network: time, ids and looked-up facts arrive in the command.
 //!
 //! Start reading at [`changes`]; [`registry`] lists every event.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod agents;
 mod aggregate;

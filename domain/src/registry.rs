@@ -144,9 +144,10 @@ registry! {
 
 /// An event as the pair that serde reads: `{"type", "data"}`, where a variant without content has no `data`.
 pub fn tagged(event_type: &str, data: &Value) -> Value {
-    match data {
-        Value::Object(members) if members.is_empty() => json!({ "type": event_type }),
-        _ => json!({ "type": event_type, "data": data }),
+    if data.as_object().is_some_and(Map::is_empty) {
+        json!({ "type": event_type })
+    } else {
+        json!({ "type": event_type, "data": data })
     }
 }
 

@@ -6,7 +6,6 @@
 //!
 //! [`Tables`] is where exactly-once happens: one transaction holds the rows and the compare-and-set of every slice's
 //! position. `query-api` uses [`Database`], the readers and [`Progress`].
-
 // A new event makes every slice decide.
 #![warn(clippy::wildcard_enum_match_arm)]
 

@@ -1,5 +1,6 @@
 //! What happens next: events in, commands out. Each workflow follows the mirrored log from its saved position; its
 //! state is in the log, so that restart and happy path are one code path.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 mod approval_routing;
 mod checks;

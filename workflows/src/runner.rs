@@ -52,7 +52,7 @@ impl Runner {
             let lost = loop {
                 match follower.next().await {
                     Ok(seen) => {
-                        self.take_in(workflow, &seen, &mut place, follower.has_more()).await?
+                        self.take_in(workflow, &seen, &mut place, follower.has_more()).await?;
                     }
                     Err(error) if error.is_transient() => break error,
                     Err(error) => return Err(error.into()),
@@ -76,7 +76,7 @@ impl Runner {
         let position = seen.position(self.records.reader());
         let sequence = position.sequence;
         place.position = Some(position);
-        if !more || sequence % SAVE_EVERY == 0 {
+        if !more || sequence.is_multiple_of(SAVE_EVERY) {
             self.save(W::NAME, place).await?;
         }
         Ok(())
@@ -91,7 +91,7 @@ impl Runner {
                     place.revision = revision;
                     return Ok(());
                 }
-                Err(PositionError::Overtaken { .. }) | Err(PositionError::Save { .. }) => {
+                Err(PositionError::Overtaken { .. } | PositionError::Save { .. }) => {
                     let now: Saved<Position> = patiently(|| self.positions.load(name)).await?;
                     if now.position == place.position {
                         place.revision = now.revision;

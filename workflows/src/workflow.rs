@@ -26,7 +26,7 @@ impl From<PublishFailure> for Setback {
             PublishFailure::Name(_) | PublishFailure::TooLarge { .. } => {
                 Self::SetAside(error.into())
             }
-            _ => Self::Later(error.into()),
+            PublishFailure::Unacknowledged { .. } => Self::Later(error.into()),
         }
     }
 }
