@@ -11,6 +11,7 @@ pub mod http;
 pub mod platform;
 pub mod running;
 pub mod scratch;
+pub mod service;
 pub mod stored_block;
 pub mod target;
 

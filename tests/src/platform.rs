@@ -30,6 +30,8 @@ const PACKAGES: [&str; 6] = [
 pub struct Card {
     /// Where people reach command-api.
     pub command_api: String,
+    /// Where services reach command-api.
+    pub command_api_services: String,
     /// Where people reach query-api.
     pub query_api: String,
     /// Where NATS is.

@@ -36,6 +36,9 @@ impl Card {
         processes.insert("nats-server", stack.nats().child().pid());
         let value = json!({
             "command_api": command_api,
+            "command_api_services": format!(
+                "https://127.0.0.1:{}", material.port("command-api-services")?
+            ),
             "query_api": query_api,
             "nats_url": stack.nats_url(),
             "database_url": read_models,
