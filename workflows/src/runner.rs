@@ -9,13 +9,11 @@ use ledger::Position;
 use nats::{Connection, PositionError, Positions, Saved};
 use std::future::Future;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Shortest and longest pause before an event is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
-
-/// Under steady load a position is saved this often, commits.
-const SAVE_EVERY: u64 = 100;
 
 /// Runs workflows. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -38,21 +36,33 @@ impl Runner {
         workflow: W,
         stopping: CancellationToken,
     ) -> anyhow::Result<()> {
-        tokio::select! {
+        let place = patiently(|| self.positions.load(W::NAME)).await?;
+        let (reached, saving) = watch::channel(place.position.clone());
+        // Saving beside following: the next event does not wait for the position of the last.
+        let ended = tokio::select! {
             () = stopping.cancelled() => Ok(()),
-            ended = self.follow(&workflow) => ended.with_context(|| format!("workflow {}", W::NAME)),
-        }
+            ended = self.follow(&workflow, reached) => ended,
+            ended = self.save_each(W::NAME, place, saving) => ended,
+        };
+        ended.with_context(|| format!("workflow {}", W::NAME))
     }
 
-    async fn follow<W: Workflow>(&self, workflow: &W) -> anyhow::Result<()> {
-        let mut place: Saved<Position> = patiently(|| self.positions.load(W::NAME)).await?;
+    async fn follow<W: Workflow>(
+        &self,
+        workflow: &W,
+        reached: watch::Sender<Option<Position>>,
+    ) -> anyhow::Result<()> {
+        let log = self.records.reader();
         loop {
-            let log = self.records.reader();
-            let mut follower = patiently(|| log.follow(place.position.clone())).await?;
+            let from = reached.borrow().clone();
+            let mut follower = patiently(|| log.follow(from.clone())).await?;
             let lost = loop {
                 match follower.next().await {
                     Ok(seen) => {
-                        self.take_in(workflow, &seen, &mut place, follower.has_more()).await?;
+                        if let Followed::Commit(recorded) = &seen {
+                            handle(workflow, recorded).await;
+                        }
+                        reached.send_replace(Some(seen.position(log)));
                     }
                     Err(error) if error.is_transient() => break error,
                     Err(error) => return Err(error.into()),
@@ -63,23 +73,18 @@ impl Runner {
         }
     }
 
-    async fn take_in<W: Workflow>(
+    /// Saves the newest position whenever there is one; those in between are left out.
+    async fn save_each(
         &self,
-        workflow: &W,
-        seen: &Followed,
-        place: &mut Saved<Position>,
-        more: bool,
+        name: &str,
+        mut place: Saved<Position>,
+        mut reached: watch::Receiver<Option<Position>>,
     ) -> anyhow::Result<()> {
-        if let Followed::Commit(recorded) = seen {
-            handle(workflow, recorded).await;
+        while reached.changed().await.is_ok() {
+            place.position.clone_from(&reached.borrow_and_update());
+            self.save(name, &mut place).await?;
         }
-        let position = seen.position(self.records.reader());
-        let sequence = position.sequence;
-        place.position = Some(position);
-        if !more || sequence.is_multiple_of(SAVE_EVERY) {
-            self.save(W::NAME, place).await?;
-        }
-        Ok(())
+        std::future::pending().await
     }
 
     /// Saves; after a lost answer the revision says whether it was saved.
