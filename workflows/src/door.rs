@@ -1,14 +1,12 @@
 //! The way to command-api: every command is sent until it is answered.
 
 use crate::config::WorkflowsConfig;
+use crate::pauses::Pauses;
 use crate::workflow::Because;
 use chassis::Process;
 use client::{Cause, Client, ClientError, Credential, ReceiptBody};
 use domain::ids::{PrincipalId, service_principal};
 use serde::Serialize;
-use std::time::Duration;
-
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// What command-api said.
 #[derive(Debug)]
@@ -75,7 +73,7 @@ impl Door {
 }
 
 async fn send<B: Serialize + Sync>(client: &Client, path: &str, key: &str, body: &B) -> Told {
-    let mut pause = PAUSE.0;
+    let mut pauses = Pauses::new();
     loop {
         match client.command::<B, ReceiptBody>(path, key, body).await {
             Ok(_) => return Told::Recorded,
@@ -85,8 +83,7 @@ async fn send<B: Serialize + Sync>(client: &Client, path: &str, key: &str, body:
             }
             Err(error) => {
                 tracing::warn!(path, %error, "command-api has not answered yet: the same command again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
+                pauses.pause().await;
             }
         }
     }

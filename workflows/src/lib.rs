@@ -9,6 +9,7 @@ mod dispatcher;
 mod door;
 mod execution;
 mod intake;
+mod pauses;
 mod records;
 mod runner;
 mod workflow;

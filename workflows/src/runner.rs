@@ -1,6 +1,7 @@
 //! Runs a workflow over the log: in order, from its saved position, each event until it is answered.
 
 use crate::config::SERVICE;
+use crate::pauses::Pauses;
 use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
 use anyhow::Context as _;
@@ -8,12 +9,8 @@ use event_log::{Followed, LogError, Recorded};
 use ledger::Position;
 use nats::{Connection, PositionError, Positions, Saved};
 use std::future::Future;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-/// Shortest and longest pause before an event is tried again.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// Runs workflows. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -69,7 +66,7 @@ impl Runner {
                 }
             };
             tracing::warn!(workflow = W::NAME, error = %lost, "the log is followed again");
-            tokio::time::sleep(PAUSE.0).await;
+            Pauses::new().pause().await;
         }
     }
 
@@ -118,13 +115,12 @@ where
     F: Future<Output = Result<T, E>>,
     E: Transient,
 {
-    let mut pause = PAUSE.0;
+    let mut pauses = Pauses::new();
     loop {
         match ask().await {
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "not answered yet: asking again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
+                pauses.pause().await;
             }
             answered => return answered,
         }
@@ -161,7 +157,7 @@ async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) {
     };
     for event in events {
         let because = Because { workflow: W::NAME, recorded, event };
-        let mut pause = PAUSE.0;
+        let mut pauses = Pauses::new();
         while let Err(setback) = workflow.react(&because).await {
             match setback {
                 Setback::Later(error) => {
@@ -172,8 +168,7 @@ async fn handle<W: Workflow>(workflow: &W, recorded: &Recorded) {
                         error = format!("{error:#}"),
                         "trying again"
                     );
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE.1);
+                    pauses.pause().await;
                 }
                 Setback::SetAside(error) => {
                     tracing::error!(

@@ -3,23 +3,17 @@
 use crate::error::{AppendError, LogError};
 use crate::guard::Guard;
 use crate::loaded::Loaded;
+use crate::patience::Patience;
 use crate::publish::{Published, publish};
 use crate::reader::Reader;
 use async_nats::HeaderMap;
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
 use cqrs_es::Aggregate;
 use ledger::{Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, SignedCommit};
 use nats::{Connection, batch};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 use trust::keys::PrivateKey;
-
-/// Shortest and longest pause between tries whose outcome is unknown.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
-/// How long the outcome may stay unknown: well below what a request may take, so that the caller is told.
-const UNKNOWN: Duration = Duration::from_secs(15);
 
 /// Appends to one log; the only way to. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -115,14 +109,7 @@ pub(crate) async fn append(
     headers.insert(HASH_HEADER, hash.to_string().as_str());
     headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
     let payload = Bytes::from(payload);
-    let (shortest, longest) = PAUSE;
-    let started = Instant::now();
-    let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(shortest)
-        .with_max_delay(longest)
-        .without_max_times()
-        .with_jitter()
-        .build();
+    let mut patience = Patience::new();
     loop {
         let again = (headers.clone(), payload.clone());
         match publish(&reader.connection, &subject, again.0, again.1, last).await {
@@ -130,11 +117,10 @@ pub(crate) async fn append(
             Published::Conflict => return Err(AppendError::Conflict),
             Published::Unknown(why) => {
                 tracing::warn!(why, "the outcome of an append is unknown: the same bytes again");
-                let Some(pause) = pauses.next().filter(|_| started.elapsed() < UNKNOWN) else {
+                if !patience.pause().await {
                     let command = envelope.command.id.to_string();
                     return Err(AppendError::Unknown { command, last: why });
-                };
-                tokio::time::sleep(pause).await;
+                }
             }
         }
     }

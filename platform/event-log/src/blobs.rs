@@ -2,15 +2,12 @@
 
 use crate::append::EventLog;
 use crate::error::{AppendError, LogError};
+use crate::patience::Patience;
 use crate::publish::{Published, publish};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use ledger::BlobRef;
 use nats::subjects;
-use std::time::Duration;
-
-const TRIES: usize = 8;
-const PAUSE: Duration = Duration::from_millis(100);
 
 impl EventLog {
     /// Stores bytes under their digest, if they are not there yet, and gives the reference to put into an event.
@@ -24,22 +21,25 @@ impl EventLog {
         let shard = self.reader.identity.shard.as_str();
         let subject = subjects::blob(shard, tenant, &reference.sha256.to_string())
             .map_err(|_| LogError::Name)?;
-        let mut last = String::new();
-        for _ in 0..TRIES {
+        let mut patience = Patience::new();
+        loop {
             let headers = HeaderMap::new();
-            match publish(&self.reader.connection, &subject, headers, bytes.clone(), 0).await {
-                Published::Stored(_) => return Ok(reference),
-                // The subject has its one message, the same content by its name; or another append is in flight.
-                Published::Conflict => {
-                    if self.reader.blob(tenant, &reference.sha256).await?.is_some() {
-                        return Ok(reference);
+            let last =
+                match publish(&self.reader.connection, &subject, headers, bytes.clone(), 0).await {
+                    Published::Stored(_) => return Ok(reference),
+                    // The subject has its one message, the same content by its name; or another append is in flight.
+                    Published::Conflict => {
+                        if self.reader.blob(tenant, &reference.sha256).await?.is_some() {
+                            return Ok(reference);
+                        }
+                        "the blob is being stored".to_owned()
                     }
-                    "the blob is being stored".clone_into(&mut last);
-                }
-                Published::Unknown(why) => last = why,
+                    Published::Unknown(why) => why,
+                };
+            if !patience.pause().await {
+                let command = format!("blob {}", reference.sha256);
+                return Err(AppendError::Unknown { command, last });
             }
-            tokio::time::sleep(PAUSE).await;
         }
-        Err(AppendError::Unknown { command: format!("blob {}", reference.sha256), last })
     }
 }

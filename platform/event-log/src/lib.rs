@@ -15,6 +15,7 @@ mod follow;
 mod guard;
 mod loaded;
 mod open;
+mod patience;
 mod publish;
 mod reader;
 mod recorded;
