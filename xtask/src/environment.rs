@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Tells devkit and the scenario programs where the freshly built binaries are.
-pub const BIN_DIR: &str = "COUNTERSIGN_BIN_DIR";
+pub const BIN_DIR: &str = "DEVKIT_BIN_DIR";
 
 /// One variable, if it is set and not empty.
 #[expect(clippy::disallowed_methods, reason = "a development tool reads its environment here")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// Folder with freshly built binaries; set by xtask so that tests do not build again.
-pub const BIN_DIR: &str = "COUNTERSIGN_BIN_DIR";
+pub const BIN_DIR: &str = "DEVKIT_BIN_DIR";
 
 /// One variable, if it is set and not empty.
 #[expect(clippy::disallowed_methods, reason = "a development tool reads its environment here")]

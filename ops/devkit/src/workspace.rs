@@ -41,7 +41,7 @@ pub struct Binaries {
 
 impl Binaries {
     /// Builds the binaries of `packages` with `features` once per process, in the profile of the
-    /// caller. If `COUNTERSIGN_BIN_DIR` names a folder, its files are taken instead: whoever set
+    /// caller. If `DEVKIT_BIN_DIR` names a folder, its files are taken instead: whoever set
     /// it has just built them.
     pub async fn build(packages: &[&str], features: &[&str]) -> Result<Arc<Self>, WorkspaceError> {
         static BUILT: Mutex<BTreeMap<Vec<String>, Arc<Binaries>>> =
