@@ -15,6 +15,7 @@ pub const CODES: &[&str] = &[
     "cli.answer_unreadable",
     "cli.api_unreachable",
     "cli.approval_mismatch",
+    "cli.bundle_tampered",
     "cli.bundle_unreadable",
     "cli.config_invalid",
     "cli.confirmation_needed",
@@ -22,15 +23,15 @@ pub const CODES: &[&str] = &[
     "cli.file_exists",
     "cli.file_unreadable",
     "cli.file_unwritable",
+    "cli.interrupted",
     "cli.key_file_open_to_others",
     "cli.key_invalid",
     "cli.log_unknown",
     "cli.no_token",
     "cli.not_confirmed",
     "cli.not_open_for_approval",
-    "cli.interrupted",
-    "cli.port_taken",
     "cli.policy_invalid",
+    "cli.port_taken",
     "cli.randomness",
     "cli.request_invalid",
     "cli.sql_too_large",
@@ -187,6 +188,10 @@ impl CliError {
             Self::TimedOut { .. } => "cli.timed_out",
             Self::LogUnknown => "cli.log_unknown",
             Self::Policy { .. } | Self::Verify(VerifyError::Policy(_)) => "cli.policy_invalid",
+            Self::Verify(
+                VerifyError::Bundle(BundleError::NotAFile(_))
+                | VerifyError::Earlier(BundleError::NotAFile(_)),
+            ) => "cli.bundle_tampered",
             Self::Verify(VerifyError::Bundle(_) | VerifyError::Earlier(_)) | Self::Bundle(_) => {
                 "cli.bundle_unreadable"
             }
@@ -206,7 +211,11 @@ impl CliError {
             | Self::LogUnknown
             | Self::Policy { .. } => Exit::Usage,
             Self::NotOpen { .. } => Exit::Conflict,
-            Self::Mismatch(_) => Exit::VerificationFailed,
+            Self::Mismatch(_)
+            | Self::Verify(
+                VerifyError::Bundle(BundleError::NotAFile(_))
+                | VerifyError::Earlier(BundleError::NotAFile(_)),
+            ) => Exit::VerificationFailed,
             Self::Verify(_) => Exit::VerificationIncomplete,
             Self::ReadFile { .. }
             | Self::WriteFile { .. }
@@ -231,7 +240,8 @@ impl CliError {
 
     /// The whole message: `error: <sentence> (<code>)`, the members that are wrong, and what to do next.
     pub fn told(&self) -> String {
-        let mut lines = vec![format!("error: {} ({})", one_line(&self.sentence()), self.code())];
+        let (sentence, code) = (one_line(&self.sentence()), one_line(self.code()));
+        let mut lines = vec![format!("error: {sentence} ({code})")];
         if let Some(ClientError::Problem(problem)) = self.client() {
             let member = |member: &FieldError| {
                 let FieldError { pointer, detail, code } = member;
@@ -241,7 +251,7 @@ impl CliError {
             let trace = problem.trace_id.as_ref().filter(|_| problem.status >= 500);
             lines.extend(trace.map(|trace| format!("  trace id {}", one_line(trace))));
         }
-        lines.extend(self.next_step());
+        lines.extend(self.next_step().map(|step| one_line(&step)));
         lines.join("\n")
     }
 
@@ -324,7 +334,6 @@ fn may_have_been_recorded(error: &ClientError) -> bool {
 /// A port that `countersign dev` was told to use.
 #[derive(Debug, thiserror::Error)]
 #[error("port {port} for {listener} is taken: name another one, or none and a free one is taken")]
-#[cfg_attr(not(feature = "dev"), expect(dead_code, reason = "only dev listens"))]
 pub struct PortTaken {
     /// The port.
     pub port: u16,
@@ -387,6 +396,16 @@ mod tests {
         assert_eq!(error.exit(), Exit::Conflict);
         let inside = CliError::from(anyhow::Error::from(problem(403, "auth.forbidden")));
         assert_eq!((inside.code(), inside.exit()), ("auth.forbidden", Exit::Refused));
+    }
+
+    #[test]
+    fn a_hostile_code_or_path_cannot_move_the_cursor() {
+        let error = CliError::from(problem(409, "x\u{1b}[2K\n\u{9b}\u{202e}\u{7f}"));
+        let first = error.told().lines().next().unwrap().to_owned();
+        let shown = "(x\\u{1b}[2K \\u{9b}\\u{202e}\\u{7f})";
+        assert_eq!(first, format!("error: the approval has been decided {shown}"));
+        let error = CliError::KeyMode { path: "a\u{1b}[2K".into(), mode: 0o644 };
+        assert!(!error.told().contains('\u{1b}'), "{:?}", error.told());
     }
 
     #[test]
