@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use crate::error::CliError;
+use crate::files;
 use ledger::Origin;
 use serde::Deserialize;
 use std::fmt;
@@ -76,7 +77,7 @@ fn file(named: Option<&Path>, environment: Environment<'_>) -> Result<Configured
         Some(path) if named.is_some() || path.exists() => path,
         _ => return Ok(Configured::default()),
     };
-    let text = std::fs::read_to_string(&path).map_err(|source| CliError::ReadFile {
+    let text = files::read_text(&path).map_err(|source| CliError::ReadFile {
         what: "the configuration",
         path: path.clone(),
         source,
@@ -92,7 +93,7 @@ fn default_path(environment: Environment<'_>) -> Option<PathBuf> {
 
 fn token(file: &Configured, environment: Environment<'_>) -> Result<String, CliError> {
     let from_file = |path: PathBuf| {
-        std::fs::read_to_string(&path).map_err(|source| CliError::ReadFile {
+        files::read_text(&path).map_err(|source| CliError::ReadFile {
             what: "the token file",
             path,
             source,
@@ -161,6 +162,20 @@ mod tests {
         let global = Global { config: Some("/nowhere/cli.toml".into()), ..Global::default() };
         let error = load_with(&global, &|_| None).unwrap_err();
         assert!(error.told().contains("/nowhere/cli.toml"), "{}", error.told());
+    }
+
+    #[test]
+    fn a_pipe_is_neither_a_token_file_nor_a_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        files::make_fifo(&pipe).unwrap();
+        let path = pipe.to_str().unwrap();
+        let error = load(None, &[(TOKEN_FILE, path)]).unwrap().unwrap_err();
+        assert!(error.told().contains("the token file"), "{}", error.told());
+        assert!(error.told().contains("not a regular file"), "{}", error.told());
+        let global = Global { config: Some(pipe.clone()), ..Global::default() };
+        let error = load_with(&global, &|_| None).err().unwrap();
+        assert!(error.told().contains("the configuration"), "{}", error.told());
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use crate::args::KeyVerb;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::files;
 use crate::output::{Document, Output};
 use serde_json::json;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -50,7 +51,7 @@ fn generate(path: &Path) -> Result<PublicKey, CliError> {
 pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
     let unreadable =
         |source| CliError::ReadFile { what: "the private key", path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = files::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(CliError::KeyMode { path: path.to_owned(), mode });
@@ -98,5 +99,14 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let told = load(&path).unwrap_err().told();
         assert!(told.contains("cli.key_invalid") && !told.contains("hush"), "{told}");
+    }
+
+    #[test]
+    fn a_pipe_is_no_key_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe.pem");
+        files::make_fifo(&path).unwrap();
+        let told = load(&path).unwrap_err().told();
+        assert!(told.contains("pipe.pem") && told.contains("not a regular file"), "{told}");
     }
 }

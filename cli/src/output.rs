@@ -1,5 +1,7 @@
-//! The only file that prints: data on standard output, talk on standard error, never a colour.
+//! The only file that prints: data on standard output, talk on standard error, never a colour, and no character that
+//! acts on a terminal.
 
+use crate::plain;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use client::ReceiptBody;
@@ -82,9 +84,9 @@ impl Document {
     fn text(&self, format: Format) -> anyhow::Result<String> {
         Ok(match format {
             Format::Table => self.table(),
-            Format::Json => serde_json::to_string_pretty(&self.value)?,
-            Format::Yaml => serde_yaml_ng::to_string(&self.value)?.trim_end().to_owned(),
-            Format::Name => self.names.join("\n"),
+            Format::Json => plain::json(&serde_json::to_string_pretty(&self.value)?),
+            Format::Yaml => plain::yaml(&self.value)?,
+            Format::Name => sql::escaped(&self.names.join("\n")),
         })
     }
 }
@@ -112,15 +114,17 @@ impl Output {
         if text.is_empty() { Ok(()) } else { self.line(&text) }
     }
 
-    /// Shows a line of data as it is.
+    /// Shows a line of data: JSON where that is the format. What acts on a terminal is shown as an escape.
     pub fn line(&self, text: &str) -> anyhow::Result<()> {
+        let text = if self.is_json() { plain::json(text) } else { sql::escaped(text) };
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{text}").and_then(|()| stdout.flush())?;
         Ok(())
     }
 
-    /// Says something to the person at the terminal.
+    /// Says something to the person at the terminal. What acts on a terminal is shown as an escape.
     pub fn talk(&self, text: &str) {
+        let text = sql::escaped(text);
         // Nobody can be told that telling failed.
         drop(writeln!(io::stderr().lock(), "{text}"));
     }
@@ -162,5 +166,16 @@ mod tests {
     fn a_table_cannot_move_the_cursor() {
         let table = document().text(Format::Table).unwrap();
         assert!(!table.contains('\u{1b}') && table.contains("red\\u{1b}[31m"), "{table}");
+    }
+
+    #[test]
+    fn no_format_of_a_hostile_answer_can_move_the_cursor() {
+        let title = "a\u{9b}2K\u{7f}\u{202e}\u{200b}";
+        let row = (title.to_owned(), vec![title.to_owned()]);
+        let document = Document::list(json!([{"title": title}]), &["title"], vec![row]);
+        for format in [Format::Table, Format::Json, Format::Yaml, Format::Name] {
+            let text = document.text(format).unwrap();
+            assert!(text.is_ascii() && !text.contains('\u{7f}'), "{format:?}: {text:?}");
+        }
     }
 }

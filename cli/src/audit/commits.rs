@@ -4,8 +4,8 @@ use super::evidence::Evidence;
 use crate::error::CliError;
 use ledger::bundle::COMMITS_FILE;
 use ledger::line::MAX_LINE_BYTES;
-use ledger::{BundleSource, Origin, Policy, Slug, Verifier};
-use std::io::{self, BufRead as _, Read as _};
+use ledger::{BundleError, BundleSource, EntryKind, Origin, Policy, Slug, Verifier};
+use std::io::{BufRead as _, Read as _};
 
 /// What the good commits of a bundle say; those that an honest reader skips say nothing.
 pub fn evidence(
@@ -17,14 +17,14 @@ pub fn evidence(
     let mut evidence = Evidence::default();
     let mut verifier = Verifier::new(policy, origin, shard)
         .map_err(|error| CliError::Verify(ledger::VerifyError::Policy(error)))?;
-    let unreadable = |source| {
-        CliError::Bundle(ledger::BundleError::Read { name: COMMITS_FILE.to_owned(), source })
-    };
-    let mut reader = match source.open(COMMITS_FILE) {
-        // The ledger's report says that it is missing.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(evidence),
-        reader => reader.map_err(unreadable)?,
-    };
+    let unreadable =
+        |source| CliError::Bundle(BundleError::Read { name: COMMITS_FILE.to_owned(), source });
+    let entries = source.entries().map_err(BundleError::List)?;
+    // The ledger's report says that it is missing, or something else than a file.
+    if !entries.iter().any(|e| e.name == COMMITS_FILE && e.kind == EntryKind::File) {
+        return Ok(evidence);
+    }
+    let mut reader = source.open(COMMITS_FILE).map_err(unreadable)?;
     let longest = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut line = Vec::new();
     loop {

@@ -5,6 +5,7 @@ use super::changes::CheckedChange;
 use super::evidence::Evidence;
 use super::executions::CheckedExecution;
 use super::objection::Objection;
+use super::references::Broken;
 use super::report;
 use super::roots::Roots;
 use crate::error::CliError;
@@ -23,6 +24,9 @@ pub const ASSERTED: &[&str] = &[
     "received_at of every line and the text of bundle.json",
 ];
 
+/// How an objection to a reference begins.
+pub const COMMIT_OF: &str = "commit of ";
+
 /// The outcome of a verification.
 #[derive(Debug)]
 pub struct Conclusion {
@@ -36,6 +40,21 @@ pub struct Conclusion {
     pub changes: Vec<CheckedChange>,
     /// Everything that is not borne out, worst first, then in the order of the log.
     pub raised: Vec<Raised>,
+}
+
+/// What was checked beyond the record's own form.
+#[derive(Debug)]
+pub struct Checked {
+    /// Granted approvals.
+    pub approvals: Vec<CheckedApproval>,
+    /// Jobs with a result.
+    pub executions: Vec<CheckedExecution>,
+    /// Applied changes.
+    pub changes: Vec<CheckedChange>,
+    /// References that do not hold.
+    pub broken: Vec<Broken>,
+    /// Copies that differ.
+    pub copies: Vec<(String, Objection)>,
 }
 
 /// An objection and what it is about.
@@ -53,15 +72,8 @@ pub struct Raised {
 
 impl Conclusion {
     /// Gathers what was found.
-    pub fn new(
-        report: Report,
-        roots: &Roots,
-        approvals: Vec<CheckedApproval>,
-        executions: Vec<CheckedExecution>,
-        changes: Vec<CheckedChange>,
-        copies: &[(String, Objection)],
-        evidence: &Evidence,
-    ) -> Self {
+    pub fn new(report: Report, roots: &Roots, checked: Checked, evidence: &Evidence) -> Self {
+        let Checked { approvals, executions, changes, broken, copies } = checked;
         let is_complete = report.incompleteness == 0 && report.tampering == 0;
         let mut raised = Vec::new();
         let mut raise = |sequence, about: String, objection: &Objection| {
@@ -87,7 +99,10 @@ impl Conclusion {
                 raise(Some(*sequence), format!("change {change}"), objection);
             }
         }
-        for (name, objection) in copies {
+        for Broken { sequence, by, objection } in &broken {
+            raise(Some(*sequence), format!("{COMMIT_OF}{by}"), objection);
+        }
+        for (name, objection) in &copies {
             raise(None, name.clone(), objection);
         }
         for (sequence, why) in &evidence.unreadable {

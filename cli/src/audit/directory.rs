@@ -1,7 +1,8 @@
 //! A bundle in a folder. Links are never followed, not even to find out what they are.
 
+use crate::files;
 use ledger::{BundleSource, Entry, EntryKind};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -62,7 +63,7 @@ impl BundleSource for Directory {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a link"));
             }
         }
-        Ok(Box::new(BufReader::new(File::open(path)?)))
+        Ok(Box::new(BufReader::new(files::open_itself(&path)?)))
     }
 }
 
@@ -105,5 +106,14 @@ mod tests {
         assert!(entries.iter().all(|entry| entry.kind == EntryKind::Other), "{entries:?}");
         assert!(source.open("bundle.json").is_err());
         assert!(source.open("blobs/secret").is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        files::make_fifo(&folder.path().join("commits.ndjson")).unwrap();
+        let source = Directory::new(folder.path());
+        assert_eq!(source.entries().unwrap()[0].kind, EntryKind::Other);
+        assert!(source.open("commits.ndjson").is_err());
     }
 }

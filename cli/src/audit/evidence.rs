@@ -1,5 +1,6 @@
 //! What the commits of a log say about roots, approvals, jobs and changes: claims, to be checked one by one.
 
+use super::references::References;
 use domain::approvals::{ApprovalEvent, Opened, Signed};
 use domain::changes::ChangeEvent;
 use domain::identity::{RootPublished, TrustRootEvent};
@@ -68,6 +69,8 @@ pub struct Evidence {
     pub jobs: BTreeMap<Key, JobRecord>,
     /// Changes that were applied.
     pub applied: BTreeMap<Key, AppliedRecord>,
+    /// What commits name.
+    pub references: References,
     /// Events that this version cannot read: sequence and why.
     pub unreadable: Vec<(u64, String)>,
 }
@@ -77,9 +80,13 @@ impl Evidence {
     pub fn take_in(&mut self, commit: &Commit) {
         let envelope = &commit.envelope;
         let kind = envelope.aggregate.kind.as_str();
+        self.references.commit(commit);
         for entry in &envelope.events {
             match Event::read(kind, entry.kind.as_str(), entry.schema, &entry.data) {
-                Ok(event) => self.event(commit, event),
+                Ok(event) => {
+                    self.references.event(commit, &event);
+                    self.event(commit, event);
+                }
                 Err(error) => self.unreadable.push((commit.sequence, error.to_string())),
             }
         }

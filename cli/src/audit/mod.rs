@@ -12,8 +12,11 @@ mod executions;
 mod export;
 mod objection;
 mod progress;
+mod references;
 mod report;
 mod roots;
+#[cfg(test)]
+mod stand;
 mod tar_file;
 #[cfg(test)]
 mod testimony;
@@ -24,6 +27,7 @@ mod written_log;
 use crate::args::{AuditVerb, Global, VerifyArguments};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::files;
 use crate::output::{Document, Output};
 use crate::session;
 use directory::Directory;
@@ -83,7 +87,7 @@ async fn verify(
 }
 
 fn read_policy(path: &Path) -> Result<Policy, CliError> {
-    let bytes = std::fs::read(path).map_err(|source| CliError::ReadFile {
+    let bytes = files::read(path).map_err(|source| CliError::ReadFile {
         what: "the policy",
         path: path.to_owned(),
         source,
@@ -119,5 +123,11 @@ mod tests {
         assert_eq!((error.code(), error.exit()), ("cli.policy_invalid", Exit::Usage));
         let told = open(&file).err().unwrap().told();
         assert!(told.contains("policy.json"), "{told}");
+        let pipe = folder.path().join("pipe");
+        files::make_fifo(&pipe).unwrap();
+        let told = read_policy(&pipe).unwrap_err().told();
+        assert!(told.contains("the policy") && told.contains("not a regular file"), "{told}");
+        let told = open(&pipe).err().unwrap().told();
+        assert!(told.contains("the bundle") && told.contains("not a regular file"), "{told}");
     }
 }

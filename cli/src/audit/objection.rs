@@ -3,6 +3,7 @@
 use ledger::Severity;
 use trust::dsse::EnvelopeError;
 use trust::encoding::Sha256Digest;
+use trust::message::MessageError;
 use trust::pinned::RootError;
 use trust::quorum::Shortfall;
 use trust::result::ResultError;
@@ -77,6 +78,30 @@ pub enum Objection {
     /// The agent ran another manifest than people signed.
     #[error("the agent ran another manifest than people signed")]
     OtherManifest,
+    /// Named by a commit, and nowhere in the record.
+    #[error("it names {0}, which is not in the record")]
+    NotRecorded(String),
+    /// Said to have ended, and the record does not hold that.
+    #[error("it says how {0} ended, which is not in the record")]
+    EndNotRecorded(String),
+    /// A recorded job message is none.
+    #[error("the job's message cannot be read")]
+    Message(#[from] MessageError),
+    /// A member of the signed job is not what the record says.
+    #[error("the signed job's {0} is not what the record says")]
+    OtherJob(&'static str),
+    /// The signed job names a commit that is lost or damaged.
+    #[error("the signed job names the commit at sequence {0}, which is missing or damaged")]
+    PositionMissing(u64),
+    /// The signed job names another commit than the record holds there.
+    #[error("the signed job names another commit at sequence {0} than the record holds there")]
+    OtherPosition(u64),
+    /// The signed job names a commit that comes after the job's own.
+    #[error("the signed job names the commit at sequence {0}, which comes after it")]
+    PositionAfter(u64),
+    /// The signed job names a commit of another log.
+    #[error("the signed job names a commit of the log {0}")]
+    PositionOfOtherLog(String),
     /// A copy beside the log differs from what the log holds.
     #[error("the copy is not what the log holds")]
     Copy,
@@ -96,6 +121,9 @@ impl Objection {
             | Self::RootNotPinned { .. }
             | Self::RootNotRecorded { .. }
             | Self::NoAuthority(_)
+            | Self::NotRecorded(_)
+            | Self::EndNotRecorded(_)
+            | Self::PositionMissing(_)
             | Self::Unreadable(_) => Severity::Incompleteness,
             Self::NeverOpened
             | Self::NotGranted(_)
@@ -124,6 +152,11 @@ impl Objection {
             | Self::NotApproved
             | Self::NotClaimed
             | Self::OtherManifest
+            | Self::Message(_)
+            | Self::OtherJob(_)
+            | Self::OtherPosition(_)
+            | Self::PositionAfter(_)
+            | Self::PositionOfOtherLog(_)
             | Self::Copy
             | Self::CopyUnexplained => Severity::Tampering,
         }
@@ -149,6 +182,14 @@ impl Objection {
             Self::NotApproved => "applied_without_approval",
             Self::NotClaimed => "applied_without_result",
             Self::OtherManifest => "applied_other_manifest",
+            Self::NotRecorded(_) => "named_not_recorded",
+            Self::EndNotRecorded(_) => "end_not_recorded",
+            Self::Message(_) => "message_malformed",
+            Self::OtherJob(_) => "job_mismatch",
+            Self::PositionMissing(_) => "job_position_missing",
+            Self::OtherPosition(_) => "job_position_mismatch",
+            Self::PositionAfter(_) => "job_position_later",
+            Self::PositionOfOtherLog(_) => "job_position_of_other_log",
             Self::Copy => "copy_mismatch",
             Self::CopyUnexplained => "copy_unexplained",
             Self::Unreadable(_) => "event_unreadable",

@@ -1,6 +1,6 @@
 //! A verification in the four lines of PROTOCOL.md: record, approvals, execution, and what only the server asserts.
 
-use super::conclusion::{ASSERTED, Conclusion, Raised};
+use super::conclusion::{ASSERTED, COMMIT_OF, Conclusion, Raised};
 use super::objection::Objection;
 use crate::output::Document;
 use ledger::{Report, Severity, Verdict};
@@ -13,6 +13,9 @@ const SHOWN: usize = 20;
 /// For people.
 pub fn text(conclusion: &Conclusion) -> String {
     let mut lines = record(&conclusion.report);
+    let broken: Vec<_> =
+        conclusion.raised.iter().filter(|raised| raised.about.starts_with(COMMIT_OF)).collect();
+    lines.extend(listed("references", &broken));
     lines.extend(approvals(conclusion));
     lines.extend(executions(conclusion));
     lines.push(format!("asserted by the server only: {}", ASSERTED.join("; ")));
@@ -104,7 +107,8 @@ fn executions(conclusion: &Conclusion) -> Vec<String> {
         .raised
         .iter()
         .filter(|raised| {
-            !["approval ", "root ", "change "].iter().any(|kind| raised.about.starts_with(kind))
+            let elsewhere = ["approval ", "root ", "change ", COMMIT_OF];
+            !elsewhere.iter().any(|kind| raised.about.starts_with(kind))
         })
         .collect();
     if lines.is_empty() && rest.is_empty() {

@@ -1,8 +1,8 @@
 //! A bundle in a tar. Nothing is unpacked: files are read where they lie.
 
+use crate::files;
 use ledger::{BundleSource, Entry, EntryKind};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use tar::{Archive, EntryType};
@@ -24,8 +24,9 @@ struct Place {
 impl TarFile {
     /// Reads the headers.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut archive = Archive::new(File::open(path)?);
+        let mut archive = Archive::new(files::open(path)?);
         let (mut entries, mut places) = (Vec::new(), BTreeMap::new());
+        let mut has_root = false;
         for entry in archive.entries_with_seek()? {
             let entry = entry?;
             let kind = match entry.header().entry_type() {
@@ -38,7 +39,9 @@ impl TarFile {
                 Ok(name) => (plain(name, kind), kind),
                 Err(_) => (String::from_utf8_lossy(&bytes).into_owned(), EntryKind::Other),
             };
-            if name.is_empty() && kind == EntryKind::Directory {
+            // The folder itself; a second one stays as a name that no bundle has.
+            if name.is_empty() && kind == EntryKind::Directory && !has_root {
+                has_root = true;
                 continue;
             }
             if kind == EntryKind::File {
@@ -72,7 +75,7 @@ impl BundleSource for TarFile {
 
     fn open(&self, name: &str) -> io::Result<Box<dyn BufRead + '_>> {
         let Place { offset, size } = *self.places.get(name).ok_or(io::ErrorKind::NotFound)?;
-        let mut file = File::open(&self.path)?;
+        let mut file = files::open(&self.path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Box::new(BufReader::new(file).take(size)))
     }
@@ -82,6 +85,7 @@ impl BundleSource for TarFile {
 mod tests {
     use super::*;
     use ledger::{BundleFile, Manifest};
+    use std::fs::File;
     use tar::{Builder, Header};
 
     fn header(kind: EntryType, size: usize) -> anyhow::Result<Header> {
@@ -185,6 +189,41 @@ mod tests {
             report.findings.iter().filter(|f| f.fault.code() == "foreign_file").collect();
         assert_eq!(foreign.len(), 3, "{:?}", report.findings);
         assert_eq!(report.exit_code(), 7);
+    }
+
+    fn judged(source: &TarFile) -> anyhow::Result<ledger::Report> {
+        let policy = super::super::testimony::Testimony::new()?.policy()?;
+        Ok(ledger::verify_bundle(source, &policy, &"main".parse()?, None)?)
+    }
+
+    #[test]
+    fn a_second_entry_of_a_name_is_tampering_whatever_it_is() {
+        let manifest = Manifest::unsealed("a.b".parse().unwrap(), 0, crate::clock::now());
+        let manifest = manifest.encode().unwrap();
+        let plain: [(&str, EntryType, &[u8]); 4] = [
+            ("./", EntryType::Directory, b""),
+            ("blobs/", EntryType::Directory, b""),
+            ("bundle.json", EntryType::Regular, &manifest),
+            ("commits.ndjson", EntryType::Regular, b""),
+        ];
+        let (_folder, source) = archive(&plain).unwrap();
+        // An empty log lacks its first message, and nothing else is wrong.
+        assert_eq!(judged(&source).unwrap().exit_code(), 8);
+        for second in [
+            ("./", EntryType::Directory, &b""[..]),
+            ("blobs", EntryType::Directory, b""),
+            ("blobs", EntryType::Regular, b""),
+            ("bundle.json", EntryType::Directory, b""),
+            ("bundle.json", EntryType::Symlink, b""),
+            ("commits.ndjson", EntryType::Link, b""),
+            ("commits.ndjson", EntryType::Regular, b""),
+            ("empty/", EntryType::Directory, b""),
+        ] {
+            let (_folder, source) = archive(&[&plain[..], &[second]].concat()).unwrap();
+            let report = judged(&source).unwrap();
+            assert_eq!(report.exit_code(), 7, "{second:?}: {:?}", report.findings);
+            assert_eq!(report.first_bad().unwrap().fault.code(), "foreign_file", "{second:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::blobs::Blobs;
 use super::evidence::{AppliedRecord, ApprovalRecord, Evidence, FinishedRecord, JobRecord, Key};
+use super::written_log::lock_grant;
 use anyhow::Context as _;
 use domain::approvals::{Opened, Signed};
 use domain::identity::RootPublished;
@@ -14,14 +15,15 @@ use std::collections::BTreeMap;
 use trust::dsse::Envelope;
 use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
+use trust::message::JobMessage;
 use trust::statement::{
-    AuthorRule, Change, DispatcherRole, Environment, JobResult, Mode, Person, PolicyRef, RoleGrant,
-    Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _, Step, StepKind, Target,
-    Transition, TrustKey,
+    AuthorRule, Change, DispatcherRole, Environment, Job, JobResult, LogPosition, Mode, Person,
+    PolicyRef, RoleGrant, Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _, Step,
+    StepKind, Target, Transition, TrustKey,
 };
 
 pub const AGENT: &str = "spiffe://example.org/tenant/acme/agent/edge";
-const TENANT: &str = "acme";
+pub const TENANT: &str = "acme";
 const ORIGIN: &str = "a.b";
 
 /// Blobs in memory.
@@ -62,7 +64,7 @@ fn at(seconds: i64) -> anyhow::Result<Timestamp> {
     Ok("2026-11-20T07:00:00.000000Z".parse::<Timestamp>()?.plus_seconds(seconds))
 }
 
-fn change_id() -> ChangeId {
+pub fn change_id() -> ChangeId {
     ChangeId::derived("change", &["1"])
 }
 
@@ -70,7 +72,7 @@ fn job_id() -> JobId {
     JobId::derived("job", &["1"])
 }
 
-fn data_source() -> DataSourceId {
+pub fn data_source() -> DataSourceId {
     DataSourceId::derived("data_source", &[TENANT, "shop"])
 }
 
@@ -174,7 +176,7 @@ impl Testimony {
         let applied = AppliedRecord {
             job: job_id().to_string(),
             fingerprint: Some(fingerprint()),
-            sequence: 9,
+            sequence: 12,
         };
         new.evidence.applied.insert(change_key(), applied);
         Ok(new)
@@ -216,13 +218,15 @@ impl Testimony {
             deadline: at(86_400)?,
         };
         let record =
-            ApprovalRecord { opened: Some(opened), signed, granted: Some(7), rejections: vec![] };
+            ApprovalRecord { opened: Some(opened), signed, granted: Some(8), rejections: vec![] };
         self.evidence.approvals.insert(approval_key(), record);
         Ok(change_sha256)
     }
 
     fn run(&mut self, root: RootRef, change_sha256: Sha256Digest) -> anyhow::Result<()> {
-        let job_sha256 = Sha256Digest::of(b"job");
+        let job = Envelope::around(&self.job(change_sha256)?)?.sign_ed25519(&key("dispatcher"));
+        let job_sha256 = job.payload_sha256();
+        let message = JobMessage::of(job)?.to_json()?;
         let result = JobResult {
             tenant: TENANT.parse()?,
             agent: AGENT.parse()?,
@@ -268,14 +272,35 @@ impl Testimony {
             mode: jobs::Mode::Migrate,
             attempt: 1,
             fence: 1,
-            message: self.blobs.put(b"message".to_vec(), "application/json"),
+            message: self.blobs.put(message, "application/json"),
             job_sha256,
             not_after: at(86_400)?,
         };
-        let finished = Some(FinishedRecord { said, sequence: 8, time: at(3)? });
+        let finished = Some(FinishedRecord { said, sequence: 11, time: at(3)? });
         let record = JobRecord { dispatched: Some(dispatched), finished };
         self.evidence.jobs.insert(job_key(), record);
         Ok(())
+    }
+
+    /// The job, signed because of the lock grant that the log holds.
+    fn job(&self, change_sha256: Sha256Digest) -> anyhow::Result<Job> {
+        let (sequence, hash) = lock_grant(self)?;
+        let hash = hash.to_string().parse()?;
+        Ok(Job {
+            tenant: TENANT.parse()?,
+            job: job_id().to_string().parse()?,
+            attempt: 1,
+            fence: 1,
+            dispatcher_epoch: 1,
+            audience: AGENT.parse()?,
+            data_source: data_source().to_string().parse()?,
+            mode: Mode::Migrate,
+            steps: vec![1],
+            issued_at: at(0)?,
+            not_after: at(86_400)?,
+            change_sha256: Some(change_sha256),
+            log: Some(LogPosition { origin: ORIGIN.parse()?, sequence, hash }),
+        })
     }
 
     fn sign_result(&mut self, result: &JobResult) -> anyhow::Result<Envelope> {

@@ -4,9 +4,10 @@ use super::approvals;
 use super::blobs::OfBundle;
 use super::changes;
 use super::commits;
-use super::conclusion::Conclusion;
+use super::conclusion::{Checked, Conclusion};
 use super::copies;
 use super::executions;
+use super::references;
 use super::roots::Roots;
 use crate::error::CliError;
 use ledger::{BundleError, BundleSource, Caveat, Policy, Slug, verify_bundle};
@@ -25,47 +26,24 @@ pub fn verify(
     let approvals = approvals::check(&evidence, &roots, &blobs);
     let executions = executions::check(&evidence, policy, &blobs);
     let changes = changes::check(&evidence, &approvals, &executions);
+    let broken = references::check(&evidence, &report.origin, &blobs);
     let own = copies::of(&evidence, &blobs);
-    let differing = copies::differing(source, &own).map_err(BundleError::List)?;
+    let copies = copies::differing(source, &own).map_err(BundleError::List)?;
     // They are checked now.
     report.caveats.retain(|caveat| *caveat != Caveat::StatementsNotChecked);
-    Ok(Conclusion::new(report, &roots, approvals, executions, changes, &differing, &evidence))
+    let checked = Checked { approvals, executions, changes, broken, copies };
+    Ok(Conclusion::new(report, &roots, checked, &evidence))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::directory::Directory;
     use super::super::report;
-    use super::super::testimony::Testimony;
-    use super::super::written_log::write;
+    use super::super::stand::Stand;
     use super::*;
     use ledger::Verdict;
     use std::fs;
-    use std::path::Path;
-
-    struct Stand {
-        folder: tempfile::TempDir,
-        policy: Policy,
-    }
-
-    impl Stand {
-        fn new(spoil: impl FnOnce(&mut Testimony)) -> anyhow::Result<Self> {
-            let mut testimony = Testimony::new()?;
-            spoil(&mut testimony);
-            let folder = tempfile::tempdir()?;
-            write(&testimony, folder.path())?;
-            Ok(Self { folder, policy: testimony.policy()? })
-        }
-
-        fn path(&self) -> &Path {
-            self.folder.path()
-        }
-
-        fn verify(&self) -> anyhow::Result<Conclusion> {
-            let source = Directory::new(self.path());
-            Ok(verify(&source, &self.policy, &"main".parse()?, None)?)
-        }
-    }
+    use std::os::unix::fs::symlink;
 
     #[test]
     fn an_untouched_bundle_is_intact_in_four_lines() {
@@ -74,7 +52,7 @@ mod tests {
         let text = report::text(&conclusion);
         assert_eq!(conclusion.verdict(), Verdict::Intact, "{text}");
         for line in [
-            "record intact: 9 commits",
+            "record intact: 12 commits",
             "not sealed: the end is unprovable",
             "approvals valid under root 1 of acme: 1 granted",
             "execution claimed by agent spiffe://example.org/tenant/acme/agent/edge: 1 migrate succeeded",
@@ -116,13 +94,13 @@ mod tests {
         let path = stand.path().join("commits.ndjson");
         let text = fs::read_to_string(&path).unwrap();
         let kept: Vec<_> =
-            text.split_inclusive('\n').enumerate().filter(|(i, _)| *i != 3).collect();
+            text.split_inclusive('\n').enumerate().filter(|(i, _)| *i != 5).collect();
         let kept: String = kept.into_iter().map(|(_, line)| line).collect();
         fs::write(&path, kept).unwrap();
         let conclusion = stand.verify().unwrap();
         let text = report::text(&conclusion);
         assert_eq!(conclusion.exit() as u8, 8, "{text}");
-        assert!(text.contains("record incomplete: sequence 4"), "{text}");
+        assert!(text.contains("record incomplete: sequence 6"), "{text}");
         assert!(text.contains("approvals not verified"), "{text}");
     }
 
@@ -133,7 +111,7 @@ mod tests {
         let text = report::text(&conclusion);
         assert_eq!(conclusion.report.verdict, Verdict::Intact, "{text}");
         assert_eq!(conclusion.exit() as u8, 7);
-        assert!(text.contains("approvals NOT valid: sequence 5, approval apr_"), "{text}");
+        assert!(text.contains("approvals NOT valid: sequence 7, approval apr_"), "{text}");
         assert!(text.contains("1 of 2 people approved"), "{text}");
     }
 
@@ -159,12 +137,12 @@ mod tests {
     fn an_earlier_bundle_shows_what_was_cut_off() {
         let (stand, cut) = (Stand::new(|_| {}).unwrap(), Stand::new(|_| {}).unwrap());
         let lines = fs::read_to_string(stand.path().join("commits.ndjson")).unwrap();
-        let kept: String = lines.split_inclusive('\n').take(8).collect();
+        let kept: String = lines.split_inclusive('\n').take(11).collect();
         fs::remove_dir_all(cut.path().join("blobs")).unwrap();
         fs::rename(stand.path().join("blobs"), cut.path().join("blobs")).unwrap();
         fs::write(cut.path().join("commits.ndjson"), kept).unwrap();
         let manifest = fs::read_to_string(cut.path().join("bundle.json")).unwrap();
-        let manifest = manifest.replace("\"tree_size\":9", "\"tree_size\":8");
+        let manifest = manifest.replace("\"tree_size\":12", "\"tree_size\":11");
         fs::write(cut.path().join("bundle.json"), manifest).unwrap();
         let (source, shard) = (Directory::new(cut.path()), "main".parse().unwrap());
         let alone = verify(&source, &stand.policy, &shard, None).unwrap();
@@ -174,8 +152,68 @@ mod tests {
         let text = report::text(&compared);
         assert_eq!(compared.exit() as u8, 8, "{text}");
         assert!(
-            text.contains("sequences 9 to 9 are missing; the earlier bundle has them"),
+            text.contains("sequences 12 to 12 are missing; the earlier bundle has them"),
             "{text}"
         );
+    }
+
+    /// What remains of a bundle in which a link stands in the place of `name`.
+    fn with_link(name: &str) -> anyhow::Result<(Stand, tempfile::TempDir)> {
+        let (stand, outside) = (Stand::new(|_| {})?, tempfile::tempdir()?);
+        let (path, moved) = (stand.path().join(name), outside.path().join("moved"));
+        fs::rename(&path, &moved)?;
+        symlink(&moved, &path)?;
+        Ok((stand, outside))
+    }
+
+    #[test]
+    fn a_link_in_a_bundle_is_tampering_wherever_it_is() {
+        for name in ["commits.ndjson", "blobs"] {
+            let (stand, _outside) = with_link(name).unwrap();
+            let conclusion = stand.verify().unwrap();
+            let text = report::text(&conclusion);
+            assert_eq!(conclusion.exit() as u8, 7, "{name}: {text}");
+            assert!(text.contains(&format!("a bundle holds no such file: \"{name}\"")), "{text}");
+        }
+        let (stand, _outside) = with_link("bundle.json").unwrap();
+        let error = stand.judge(stand.path(), None).unwrap_err();
+        assert_eq!((error.exit() as u8, error.code()), (7, "cli.bundle_tampered"));
+        let whole = Stand::new(|_| {}).unwrap();
+        let error = whole.judge(whole.path(), Some(stand.path())).unwrap_err();
+        assert_eq!((error.exit() as u8, error.code()), (7, "cli.bundle_tampered"));
+    }
+
+    #[test]
+    fn a_pipe_in_a_bundle_is_tampering_and_not_waited_for() {
+        for name in ["commits.ndjson", "blobs/pipe", "trust"] {
+            let stand = Stand::new(|_| {}).unwrap();
+            let path = stand.path().join(name);
+            drop(fs::remove_file(&path));
+            crate::files::make_fifo(&path).unwrap();
+            assert_eq!(stand.verify().unwrap().exit() as u8, 7, "{name}");
+        }
+        let stand = Stand::new(|_| {}).unwrap();
+        fs::remove_file(stand.path().join("bundle.json")).unwrap();
+        crate::files::make_fifo(&stand.path().join("bundle.json")).unwrap();
+        assert_eq!(stand.judge(stand.path(), None).unwrap_err().exit() as u8, 7);
+    }
+
+    #[test]
+    fn an_empty_folder_that_no_bundle_has_is_tampering() {
+        let stand = Stand::new(|_| {}).unwrap();
+        fs::create_dir_all(stand.path().join("statements/acme")).unwrap();
+        assert_eq!(stand.verify().unwrap().exit() as u8, 0);
+        fs::create_dir(stand.path().join("empty")).unwrap();
+        assert_eq!(stand.verify().unwrap().exit() as u8, 7);
+    }
+
+    #[test]
+    fn a_gap_of_the_policy_that_the_log_holds_leaves_it_open() {
+        let mut stand = Stand::new(|_| {}).unwrap();
+        stand.policy.logs[0].gaps = vec![5];
+        let conclusion = stand.verify().unwrap();
+        let text = report::text(&conclusion);
+        assert_eq!(conclusion.exit() as u8, 8, "{text}");
+        assert!(text.contains("sequence 5") && text.contains("it is here"), "{text}");
     }
 }

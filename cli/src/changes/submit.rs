@@ -4,6 +4,7 @@ use super::watch::watch;
 use crate::args::Submit;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::files;
 use crate::output::{Document, Output};
 use crate::session::Session;
 use client::commands::DraftChange;
@@ -33,7 +34,7 @@ pub async fn submit(submit: Submit, session: &Session, output: &Output) -> Resul
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let file = std::fs::read(path).map_err(|source| CliError::ReadFile {
+    let file = files::read(path).map_err(|source| CliError::ReadFile {
         what: "the SQL file",
         path: path.to_owned(),
         source,
@@ -63,6 +64,10 @@ mod tests {
         let path = folder.path().join("nothing.sql");
         let told = read(&path).unwrap_err().told();
         assert!(told.contains("nothing.sql") && told.contains("cli.file_unreadable"), "{told}");
+        let pipe = folder.path().join("pipe.sql");
+        files::make_fifo(&pipe).unwrap();
+        let told = read(&pipe).unwrap_err().told();
+        assert!(told.contains("pipe.sql") && told.contains("not a regular file"), "{told}");
         std::fs::write(&path, vec![b' '; sql::MAX_FILE_BYTES + 1]).unwrap();
         assert_eq!(read(&path).unwrap_err().code(), "cli.sql_too_large");
     }

@@ -40,6 +40,9 @@ pub enum BundleError {
     /// No `bundle.json`.
     #[error("not an evidence bundle: it has no bundle.json")]
     NoManifest,
+    /// A link, a pipe or a folder where a file belongs, or two entries of its name: a bundle has none of these.
+    #[error("{0} of the bundle is not one regular file")]
+    NotAFile(&'static str),
     /// `bundle.json` is not a manifest.
     #[error("bundle.json is not a bundle's manifest")]
     Manifest(#[source] StrictError),
@@ -169,6 +172,15 @@ impl BundleFile {
     }
 }
 
+/// Whether a bundle has a directory of this name.
+pub fn is_bundle_directory(name: &str) -> bool {
+    let below = |parent: &str| name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('/'));
+    is_safe_name(name)
+        && (matches!(name, "blobs" | "statements" | "trust")
+            || below("statements")
+            || below("trust"))
+}
+
 /// The name of a blob's file, `blobs/<sha256>`.
 pub fn blob_file(sha256: &Sha256Digest) -> String {
     format!("blobs/{sha256}")
@@ -205,6 +217,16 @@ mod tests {
         ] {
             assert!(!is_safe_name(hostile), "{hostile:?}");
             assert_eq!(BundleFile::named(hostile), None, "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_has_only_its_own_directories() {
+        for name in ["blobs", "statements", "trust", "trust/acme", "statements/acme/more"] {
+            assert!(is_bundle_directory(name), "{name}");
+        }
+        for name in ["", "empty", "blobs/more", "trusts", "trust/..", "bundle.json", "/blobs"] {
+            assert!(!is_bundle_directory(name), "{name:?}");
         }
     }
 

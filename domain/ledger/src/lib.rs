@@ -13,10 +13,11 @@
 //!    intact, tampered (exit code 7) or incomplete (exit code 8).
 //!
 //! Nothing here reads a clock, randomness, the environment, a file or the network: files come in through
-//! [`BundleSource`]. PROTOCOL.md section 1 is the specification. What a log without a checkpoint cannot show by itself
-//! is its end: neither that nothing was cut off it, nor, once its lines are renumbered, the last commits of an
-//! aggregate and the order between aggregates. Every report on one says so, an earlier bundle shows what it holds,
-//! and the tree under signed checkpoints, which is not built yet, will show it all.
+//! [`BundleSource`]. PROTOCOL.md section 1 is the specification. A commit signs its place in its
+//! aggregate's chain and not its sequence. So a log without a checkpoint cannot show by itself, once its lines are
+//! renumbered: the end of every aggregate's chain, whole aggregates, and the order between aggregates. Every report on
+//! one says so, an earlier bundle or a receipt shows what it holds, what other commits name can be missed (`countersign
+//! audit verify` does), and the tree under signed checkpoints, which is not built yet, will show it all.
 //! `vectors/` holds golden vectors, `tests/independent_verifier.py` a second verifier that shares no code.
 
 pub mod blob;

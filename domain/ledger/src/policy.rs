@@ -86,7 +86,8 @@ pub struct LogPolicy {
     pub witness_quorum: u32,
     /// How long a commit may stay unsealed.
     pub max_merge_delay_seconds: u64,
-    /// Sequences that are known to be lost; ascending.
+    /// Sequences that are known to be lost; ascending. One that a log holds all the same is a finding: either this
+    /// file is wrong, or somebody filled the gap.
     pub gaps: Vec<u64>,
 }
 

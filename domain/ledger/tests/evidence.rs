@@ -3,8 +3,9 @@
 mod workbench;
 
 use countersign_ledger::{
-    Caveat, CommitHash, Entry, EntryKind, Expected, Fault, Policy, PolicyError, Receipt,
-    ReceiptError, Report, Verdict, Verifier, VerifyError, Writer, blob_file, verify_bundle,
+    BundleError, Caveat, CommitHash, Entry, EntryKind, Expected, Fault, Policy, PolicyError,
+    Receipt, ReceiptError, Report, Verdict, Verifier, VerifyError, Writer, blob_file,
+    verify_bundle,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -74,6 +75,10 @@ fn files_that_a_bundle_does_not_have_are_tampering() {
         ("commits.ndjson", EntryKind::File),
         ("trust/link", EntryKind::Other),
         ("..", EntryKind::Directory),
+        ("empty", EntryKind::Directory),
+        ("blobs/more", EntryKind::Directory),
+        ("commits.ndjson", EntryKind::Directory),
+        ("bundle.json", EntryKind::Other),
     ] {
         let (bench, mut bundle) = grown().unwrap();
         bundle.others.push(Entry { name: name.to_owned(), kind });
@@ -109,6 +114,20 @@ fn a_gap_that_the_policy_names_is_not_held_against_the_log() {
     policy.logs[0].gaps = vec![7, 9];
     let report = verify(&policy);
     assert_eq!((report.verdict, report.declared_gaps), (Verdict::Intact, 2));
+}
+
+#[test]
+fn a_gap_that_is_not_one_is_told_and_outweighed_by_tampering() {
+    let (bench, bundle) = grown().unwrap();
+    let mut policy = bench.policy();
+    policy.logs[0].gaps = vec![3];
+    let report = verify_bundle(&bundle, &policy, &bench.shard, None).unwrap();
+    assert_eq!((report.exit_code(), codes(&report)), (8, vec!["gap_present"]));
+    assert_eq!(report.first_bad().unwrap().sequence, Some(3));
+    let mut spoilt = bundle;
+    spoilt.files.insert("notes.txt".to_owned(), vec![]);
+    let report = verify_bundle(&spoilt, &policy, &bench.shard, None).unwrap();
+    assert_eq!(report.exit_code(), 7);
 }
 
 /// A log that lost sequence 7, and then holds commits that skip a version each; the sequences that are condemned.
@@ -232,8 +251,13 @@ fn a_bundle_that_cannot_be_read_is_an_error_and_not_a_verdict() {
     assert!(matches!(other, Err(VerifyError::Policy(PolicyError::UnknownLog(_)))));
     let mut none = bundle.clone();
     none.files.remove("bundle.json");
-    let none = verify_bundle(&none, &bench.policy(), &bench.shard, None);
-    assert!(matches!(none, Err(VerifyError::Bundle(_))));
+    let missing = verify_bundle(&none, &bench.policy(), &bench.shard, None);
+    assert!(matches!(missing, Err(VerifyError::Bundle(BundleError::NoManifest))));
+    none.others.push(Entry { name: "bundle.json".to_owned(), kind: EntryKind::Other });
+    let link = verify_bundle(&none, &bench.policy(), &bench.shard, None);
+    assert!(matches!(link, Err(VerifyError::Bundle(BundleError::NotAFile("bundle.json")))));
+    let earlier = verify_bundle(&bundle, &bench.policy(), &bench.shard, Some(&none));
+    assert!(matches!(earlier, Err(VerifyError::Earlier(BundleError::NotAFile("bundle.json")))));
 }
 
 #[test]

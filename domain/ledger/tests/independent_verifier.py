@@ -297,6 +297,8 @@ class Log:
             return
         self.skip_to(sequence)
         self.last = sequence
+        if sequence in self.gaps:
+            self.missing.append(f"sequence {sequence} is here, and the policy says that it is lost")
         try:
             self.commit(line, payload)
         except Refused as why:
@@ -370,7 +372,8 @@ def main(folder, policy_file, shard):
         print(finding)
     verdict = 7 if log.tampering else 8 if log.missing else 0
     print({0: "intact", 7: "TAMPERED", 8: "incomplete"}[verdict] + f": {log.last} commits of {log.origin}")
-    print("not sealed: the end is unprovable")
+    print("not sealed: the end is unprovable, which means the end of every aggregate's chain, "
+          "whole aggregates, and the order between aggregates")
     return verdict
 
 

@@ -156,7 +156,9 @@ impl Program {
     fn command(&self) -> std::io::Result<Command> {
         // Programs print tokens and URLs when they are asked to: their output is for its owner only.
         let log = File::options().create(true).append(true).mode(0o600).open(&self.log)?;
-        log.set_permissions(Permissions::from_mode(0o600))?;
+        if log.metadata()?.is_file() {
+            log.set_permissions(Permissions::from_mode(0o600))?;
+        }
         let mut command = Command::new("setpriv");
         if self.without_environment {
             let path = crate::environment::variable("PATH").unwrap_or_default();

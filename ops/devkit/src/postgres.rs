@@ -3,7 +3,8 @@
 //! `PostgreSQL` refuses to run as root; root runs it as another user, who then owns the cluster and
 //! must be able to enter every folder above it.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -22,6 +23,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(20);
 const DROPPED_WITHIN: Duration = Duration::from_secs(5);
 const PORT_ATTEMPTS: u32 = 5;
+const LOG_FILE: &str = "postgres.log";
+/// The log says how the server is, not what clients sent: SQL, its values and its errors hold customers' data. Errors
+/// rank below `log`; the other settings hold where a session raises the level again.
+const QUIET: [&str; 6] = [
+    "log_min_messages=log",
+    "log_min_error_statement=panic",
+    "log_statement=none",
+    "log_min_duration_statement=-1",
+    "log_parameter_max_length_on_error=0",
+    "log_error_verbosity=terse",
+];
 
 /// Why `PostgreSQL` does not run as it should.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +108,7 @@ impl Postgres {
         check_reachable(folder, user)?;
         check_major(folder, binaries.major)?;
         let password = password(folder)?;
+        own_log(&folder.join(LOG_FILE), user)?;
         let cluster = folder.join("cluster");
         if !cluster.join("PG_VERSION").exists() {
             initialize(binaries, folder, &password, user).await?;
@@ -252,6 +265,7 @@ fn launch(
         "max_connections=200".to_owned(),
         "shared_buffers=64MB".to_owned(),
     ];
+    settings.extend(QUIET.map(str::to_owned));
     if ephemeral {
         let fast = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
         settings.extend(fast.map(str::to_owned));
@@ -265,7 +279,7 @@ fn launch(
 
 /// Without our environment: `PGPORT` and its like would change what is started.
 fn program(name: &str, binaries: &PostgresBinaries, folder: &Path, user: Option<RunAs>) -> Program {
-    Program::new(name, binaries.folder.join(name), folder.join("postgres.log"))
+    Program::new(name, binaries.folder.join(name), folder.join(LOG_FILE))
         .without_environment()
         .variable("LC_ALL", "C")
         .variable("TZ", "UTC")
@@ -325,6 +339,15 @@ fn check_reachable(folder: &Path, user: Option<RunAs>) -> Result<(), PostgresErr
         }
     }
     Ok(())
+}
+
+/// Makes the log file before anything writes to it: for the user that `PostgreSQL` runs as, and nobody else.
+fn own_log(path: &Path, user: Option<RunAs>) -> Result<(), FolderError> {
+    let mut options = std::fs::File::options();
+    let file = options.create(true).append(true).mode(0o600).open(path);
+    let file = file.map_err(failed("make", path))?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed("protect", path))?;
+    give_to(path, user)
 }
 
 fn give_to(path: &Path, user: Option<RunAs>) -> Result<(), FolderError> {

@@ -2,7 +2,7 @@
 
 mod stand;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -29,6 +29,57 @@ async fn nats_postgresql_and_the_issuer_come_up_and_a_service_connects_by_its_sv
     let folder = stack.data_dir().to_owned();
     stack.stop().await;
     assert!(!folder.exists(), "a temporary folder goes with its stack");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_servers_logs_are_for_their_owners_and_hold_nothing_that_clients_sent()
+-> anyhow::Result<()> {
+    let stack = stand::stack().await?;
+    let postgres = stack.postgres();
+    for statements in [
+        "SELECT 'hush-1' FROM hush_2",
+        "SELECT 'hush-3'::int",
+        "CREATE TABLE t (v text PRIMARY KEY); INSERT INTO t VALUES ('hush-4'), ('hush-4')",
+        "DO $$ BEGIN RAISE EXCEPTION 'hush-5'; END $$",
+        "DO $$ BEGIN RAISE WARNING 'hush-6'; END $$; SELECT pg_sleep(0) /* hush-7 */; hush_8",
+    ] {
+        assert!(postgres.execute("postgres", statements).await.is_err(), "{statements}");
+    }
+    let told = postgres.child().log_text();
+    assert!(told.contains("ready to accept connections"), "{told}");
+    assert!(!told.contains("hush"), "{told}");
+
+    let runs_as = std::fs::metadata(format!("/proc/{}", postgres.child().pid()))?;
+    for (child, owner) in [
+        (postgres.child(), runs_as.uid()),
+        (stack.nats().child(), nix::unistd::Uid::effective().as_raw()),
+    ] {
+        let meta = std::fs::metadata(child.log())?;
+        assert!(meta.len() > 0, "{} is written to", child.log().display());
+        assert_eq!((meta.mode() & 0o7777, meta.uid()), (0o600, owner), "{}", child.name());
+    }
+    if nix::unistd::Uid::effective().is_root() {
+        assert_ne!(runs_as.uid(), 0, "PostgreSQL runs as another user");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_that_was_open_to_others_is_closed_by_the_next_start() -> anyhow::Result<()> {
+    let folder = Temporary::make()?;
+    let options = Options { data_dir: Some(folder.path().to_owned()), ..Options::default() };
+    Stack::start(options.clone()).await?.stop().await;
+    let logs = ["postgres/postgres.log", "nats/nats.log"].map(|name| folder.path().join(name));
+    for log in &logs {
+        std::fs::set_permissions(log, std::fs::Permissions::from_mode(0o644))?;
+    }
+    let stack = Stack::start(options).await?;
+    for log in &logs {
+        let mode = std::fs::metadata(log)?.mode() & 0o7777;
+        assert_eq!(mode, 0o600, "{}", log.display());
+    }
+    stack.stop().await;
     Ok(())
 }
 
@@ -155,7 +206,9 @@ async fn an_identity_of_another_trust_domain_is_not_issued() -> anyhow::Result<(
 #[ignore = "the parent of children_die_with_their_parent"]
 async fn a_parent() -> anyhow::Result<()> {
     let file = std::env::var_os("DEVKIT_TEST_PID_FILE").context("run by another test only")?;
-    let child = Program::new("sleep", "/bin/sleep", "/dev/null").argument("1000").spawn()?;
+    // A real file: as root, a device would be made private to us for everybody.
+    let log = std::path::Path::new(&file).with_extension("log");
+    let child = Program::new("sleep", "/bin/sleep", log).argument("1000").spawn()?;
     std::fs::write(&file, child.pid().to_string())?;
     child.wait().await;
     Ok(())

@@ -4,7 +4,7 @@ use super::{Caveat, Expected, Fault, Report, Severity, Verifier};
 use crate::blob::MAX_BLOB_BYTES;
 use crate::bundle::{
     BundleError, BundleFile, BundleSource, COMMITS_FILE, EntryKind, MANIFEST_FILE,
-    MAX_MANIFEST_BYTES, Manifest, blob_file, is_safe_name,
+    MAX_MANIFEST_BYTES, Manifest, blob_file, is_bundle_directory,
 };
 use crate::line::MAX_LINE_BYTES;
 use crate::name::Slug;
@@ -92,6 +92,9 @@ impl Expected {
         let mut verifier =
             Verifier::new(policy, &manifest.log, shard)?.ending_at(manifest.tree_size);
         verifier.seen = Some(BTreeMap::new());
+        if files.is_spoilt(COMMITS_FILE, Known::Commits) {
+            return Err(VerifyError::Earlier(BundleError::NotAFile(COMMITS_FILE)));
+        }
         lines_of(earlier, &mut verifier).map_err(VerifyError::Earlier)?;
         let hashes = verifier.seen.take().unwrap_or_default();
         let report = verifier.finish_without_blobs();
@@ -117,6 +120,7 @@ enum Known {
 struct Files {
     known: BTreeSet<Known>,
     foreign: Vec<String>,
+    names: BTreeSet<String>,
 }
 
 impl Files {
@@ -124,13 +128,13 @@ impl Files {
         let (mut known, mut foreign) = (BTreeSet::new(), Vec::new());
         let mut names = BTreeSet::new();
         for entry in source.entries().map_err(BundleError::List)? {
+            // A tar can hold one name twice, and two readers would see two things.
+            let is_new = names.insert(entry.name.clone());
             let file = match entry.kind {
-                EntryKind::Directory if is_safe_name(&entry.name) => continue,
+                EntryKind::Directory if is_new && is_bundle_directory(&entry.name) => continue,
                 EntryKind::Directory | EntryKind::Other => None,
                 EntryKind::File => BundleFile::named(&entry.name),
             };
-            // A tar can hold one name twice, and two readers would see two files.
-            let is_new = names.insert(entry.name.clone());
             match file.filter(|_| is_new) {
                 Some(BundleFile::Manifest) => known.insert(Known::Manifest),
                 Some(BundleFile::Commits) => known.insert(Known::Commits),
@@ -144,10 +148,18 @@ impl Files {
                 }
             };
         }
-        Ok(Self { known, foreign })
+        Ok(Self { known, foreign, names })
+    }
+
+    /// Whether something of this name is there, and is not the one regular file that it should be.
+    fn is_spoilt(&self, name: &str, known: Known) -> bool {
+        self.names.contains(name) && !self.known.contains(&known)
     }
 
     fn manifest(&self, source: &dyn BundleSource) -> Result<Manifest, BundleError> {
+        if self.is_spoilt(MANIFEST_FILE, Known::Manifest) {
+            return Err(BundleError::NotAFile(MANIFEST_FILE));
+        }
         if !self.known.contains(&Known::Manifest) {
             return Err(BundleError::NoManifest);
         }

@@ -110,6 +110,9 @@ impl Verifier {
         if let Some(tree_size) = self.tree_size.filter(|end| line.sequence > *end) {
             self.add_for(&line, Fault::BeyondEnd { tree_size });
         }
+        if self.gaps.contains(&line.sequence) {
+            self.add_for(&line, Fault::GapPresent);
+        }
         if !is_next {
             self.compare(&line);
             return None;

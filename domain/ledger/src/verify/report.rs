@@ -100,7 +100,7 @@ pub enum Fault {
     /// A blob that no commit names.
     #[error("no commit names the blob {0}")]
     BlobUnnamed(Sha256Digest),
-    /// A file that a bundle does not have, a link, or a name that leads out of it.
+    /// A file or folder that a bundle does not have, a link, a second entry of a name, or a name that leads out of it.
     #[error("a bundle holds no such file: {0:?}")]
     ForeignFile(String),
     /// Sequences without a line.
@@ -119,6 +119,9 @@ pub enum Fault {
         /// The last.
         last: u64,
     },
+    /// A sequence that the policy names as lost: the policy is wrong, or the gap was filled.
+    #[error("the policy says that this sequence is lost, and it is here: one of them is wrong")]
+    GapPresent,
     /// Earlier versions of the aggregate are lost, so that this commit's link cannot be checked.
     #[error("it is version {found}, and version {expected} is among what is missing")]
     Unlinked {
@@ -158,6 +161,7 @@ impl Fault {
             Self::ForeignFile(_) => "foreign_file",
             Self::Missing { .. } => "missing",
             Self::MissingSinceEarlier { .. } => "missing_since_earlier",
+            Self::GapPresent => "gap_present",
             Self::Unlinked { .. } => "unlinked",
             Self::BlobMissing(_) => "blob_missing",
             Self::BlobUnexplained(_) => "blob_unexplained",
@@ -182,6 +186,7 @@ impl Fault {
             | Self::ForeignFile(_) => Severity::Tampering,
             Self::Missing { .. }
             | Self::MissingSinceEarlier { .. }
+            | Self::GapPresent
             | Self::Unlinked { .. }
             | Self::BlobMissing(_)
             | Self::BlobUnexplained(_)
@@ -250,7 +255,8 @@ impl Serialize for Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Caveat {
-    /// No checkpoint: commits cut off the end leave no trace.
+    /// No checkpoint: what is cut off or left out leaves no trace once the lines are renumbered, because a commit signs
+    /// its place in its aggregate's chain and not its sequence.
     NotSealed,
     /// Blobs were not given to the verifier.
     BlobsNotChecked,
@@ -261,7 +267,10 @@ pub enum Caveat {
 impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSealed => "not sealed: the end is unprovable",
+            Self::NotSealed => {
+                "not sealed: the end is unprovable, which means the end of every aggregate's chain, \
+                 whole aggregates, and the order between aggregates"
+            }
             Self::BlobsNotChecked => "blobs were not checked",
             Self::StatementsNotChecked => "statements and trust roots were not checked",
         })
