@@ -44,11 +44,19 @@ impl Binaries {
     /// caller. If `DEVKIT_BIN_DIR` names a folder, its files are taken instead: whoever set
     /// it has just built them.
     pub async fn build(packages: &[&str], features: &[&str]) -> Result<Arc<Self>, WorkspaceError> {
-        static BUILT: Mutex<BTreeMap<Vec<String>, Arc<Binaries>>> =
-            Mutex::const_new(BTreeMap::new());
         if let Some(folder) = environment::variable(BIN_DIR) {
             return Ok(Arc::new(Self { place: folder.into(), paths: BTreeMap::new() }));
         }
+        Self::build_now(packages, features).await
+    }
+
+    /// As [`Binaries::build`], whatever the environment says.
+    pub async fn build_now(
+        packages: &[&str],
+        features: &[&str],
+    ) -> Result<Arc<Self>, WorkspaceError> {
+        static BUILT: Mutex<BTreeMap<Vec<String>, Arc<Binaries>>> =
+            Mutex::const_new(BTreeMap::new());
         let mut arguments: Vec<String> = Vec::new();
         arguments.extend(packages.iter().map(|package| format!("--package={package}")));
         arguments.extend(features.iter().map(|feature| format!("--features={feature}")));
