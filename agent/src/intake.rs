@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use trust::dsse::Parsed;
 use trust::message::{AgentMessage, JobMessage, MessageError};
 use trust::names::JobId;
+use trust::result::ResultError;
 use trust::statement::Cancel;
 
 pub use pending::Pending;
@@ -117,8 +118,7 @@ impl Intake {
             Err(error) => {
                 let seconds = 1_u64 << delivery.delivered.min(5);
                 let delay = Duration::from_secs(seconds.min(LONGEST_DELAY_SECONDS));
-                let error = anyhow::Error::new(error);
-                tracing::error!(job = %said.job, error = format!("{error:#}"), ?delay, "nothing can be said yet: again later");
+                tracing::error!(job = %said.job, error = error.described(), ?delay, "nothing can be said yet: again later");
                 Ok(delivery.again_after(delay).await?)
             }
         }
@@ -211,18 +211,29 @@ impl Intake {
         job: JobId,
         error: &MessageError,
     ) -> anyhow::Result<()> {
-        let refused = malformed::refuse(&self.worker, job, delivery.payload(), error)?;
-        let Some(answer) = refused else {
-            tracing::error!(subject = delivery.subject(), %error, "a malformed message is dropped");
-            return Ok(delivery.acknowledge().await?);
-        };
-        self.publish(delivery, &answer).await
+        let subject = delivery.subject();
+        match malformed::refuse(&self.worker, job, delivery.payload(), error) {
+            Ok(Some(answer)) => self.publish(delivery, &answer).await,
+            Ok(None) => {
+                tracing::error!(subject, %error, "a malformed message is dropped");
+                Ok(delivery.acknowledge().await?)
+            }
+            // It would be as unwritable the next time, and hold the queue up for ever.
+            Err(unwritable) => {
+                tracing::error!(subject, %error, %unwritable, "a malformed message is dropped: no answer to it can be written");
+                Ok(delivery.acknowledge().await?)
+            }
+        }
     }
 
     /// Signs and publishes until it is acknowledged; only then is the job settled.
     async fn publish(&self, delivery: &Delivery, answer: &Answer) -> anyhow::Result<()> {
         let message = match self.sign(answer) {
             Ok(message) => message,
+            Err(SignError::Result(ResultError::Statement(error))) => {
+                tracing::error!(job = %answer.job, %error, "the answer is no valid result, now or later: dropped");
+                return Ok(delivery.acknowledge().await?);
+            }
             Err(error) => {
                 let error = anyhow::Error::new(error);
                 tracing::error!(job = %answer.job, error = format!("{error:#}"), "the answer cannot be signed: again later");

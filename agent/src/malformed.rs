@@ -9,6 +9,9 @@ use trust::message::MessageError;
 use trust::names::JobId;
 use trust::statement::{Mode, StatementError};
 
+/// The wire's integers are below 2^53; what is not cannot be repeated in an answer.
+const INTEGER_LIMIT: u64 = 1 << 53;
+
 /// The answer, or `None` if not even a data source can be named: there is nobody to answer to then.
 ///
 /// The job comes from the subject. Attempt, fence, data source and mode come from the payload as far as it can be read;
@@ -30,13 +33,14 @@ pub fn refuse(
     let only = configured.next().filter(|_| configured.next().is_none()).cloned();
     let named = serde_json::from_value(member("data_source")).ok();
     let Some(data_source) = named.or(only) else { return Ok(None) };
+    let number = |name: &str| member(name).as_u64().filter(|number| *number < INTEGER_LIMIT);
     let subject = Subject {
         tenant: site.tenant.clone(),
         agent: site.agent.clone(),
         data_source,
         job,
-        attempt: member("attempt").as_u64().filter(|attempt| *attempt > 0).unwrap_or(1),
-        fence: member("fence").as_u64().unwrap_or(0),
+        attempt: number("attempt").filter(|attempt| *attempt > 0).unwrap_or(1),
+        fence: number("fence").unwrap_or(0),
         job_sha256: Sha256Digest::of(payload.as_deref().unwrap_or(bytes)),
         change_sha256: serde_json::from_value(member("change_sha256")).ok(),
         root: worker.root().reference(),

@@ -1,18 +1,19 @@
 //! What the agent must not forget, in its own folder: the latest time seen, the root accepted, the highest fences, the
-//! migration under way, and cancels whose job has not come back.
+//! changes consumed, the migration under way, and cancels whose job has not come back.
 //!
-//! One JSON file, replaced whole and synced before a call returns. Losing the folder loses no protection that the
-//! target's journal gives; it loses the means to notice a target or clock that was set back.
+//! One JSON file, replaced whole and synced before a call returns. SQL of a change can reach the target's journal, but
+//! not this file: what it remembers as consumed stays consumed. Losing the folder leaves the journal alone with that,
+//! and loses the means to notice a target or clock that was set back.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use trust::dsse::Envelope;
-use trust::encoding::{Timestamp, as_base64};
+use trust::encoding::{Sha256Digest, Timestamp, as_base64};
 use trust::names::{DataSourceId, JobId};
 use trust::spiffe::SpiffeId;
 use trust::statement::RootRef;
@@ -22,6 +23,8 @@ use crate::journal::JournalRow;
 const FORMAT: &str = "countersign-agent-state/1";
 /// Attempts remembered as begun; older ones have long expired.
 const REMEMBERED_ATTEMPTS: usize = 1_024;
+/// How long after a change's `not_after` it is still remembered as consumed; from then on it is refused as expired.
+const CONSUMED_MARGIN_SECONDS: i64 = 7 * 86_400;
 /// Cancels kept for jobs that have not come yet; the oldest go first.
 const KEPT_CANCELS: usize = 256;
 
@@ -86,6 +89,18 @@ pub struct Begun {
     /// The `result.v1` payload that says `unknown`.
     #[serde(with = "as_base64")]
     pub unknown_result: Vec<u8>,
+    /// Digest of the whole journal as its COMMIT is to leave it; `None` until COMMIT is about to be sent.
+    #[serde(default)]
+    pub promised_seal: Option<String>,
+}
+
+/// Whether an ended migration counts as run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consumed {
+    /// It succeeded, or something of it may stay: never again.
+    Kept,
+    /// It failed and left nothing behind.
+    Released,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,6 +112,9 @@ struct Kept {
     root: Option<RootRef>,
     fences: BTreeMap<DataSourceId, BTreeMap<u64, u64>>,
     begun: BTreeMap<DataSourceId, Begun>,
+    /// By data source: changes whose SQL began, with their `not_after`.
+    #[serde(default)]
+    consumed: BTreeMap<DataSourceId, BTreeMap<Sha256Digest, Timestamp>>,
     attempts: Vec<String>,
     cancels: Vec<KeptCancel>,
 }
@@ -182,10 +200,26 @@ impl State {
         self.kept().attempts.contains(&attempt_name(job, attempt))
     }
 
-    /// Before the SQL of a migration runs.
-    pub fn begin(&self, source: &DataSourceId, begun: Begun) -> Result<(), StateError> {
+    /// The changes that began on a data source and did not fail clean.
+    pub fn consumed(&self, source: &DataSourceId) -> BTreeSet<Sha256Digest> {
+        self.kept().consumed.get(source).into_iter().flat_map(BTreeMap::keys).copied().collect()
+    }
+
+    /// Before the SQL of a migration runs. Its change, which may run until `not_after`, is consumed from here on.
+    pub fn begin(
+        &self,
+        source: &DataSourceId,
+        begun: Begun,
+        not_after: Timestamp,
+    ) -> Result<(), StateError> {
         let name = attempt_name(&begun.row.job, begun.row.attempt);
         self.update(|kept| {
+            let floor = kept.time_floor;
+            let consumed = kept.consumed.entry(source.clone()).or_default();
+            consumed.retain(|_, until| {
+                floor.is_none_or(|floor| floor < until.plus_seconds(CONSUMED_MARGIN_SECONDS))
+            });
+            consumed.insert(begun.row.change_sha256, not_after);
             kept.begun.insert(source.clone(), begun);
             if !kept.attempts.contains(&name) {
                 kept.attempts.push(name);
@@ -194,18 +228,30 @@ impl State {
         })
     }
 
+    /// Before COMMIT is sent: what the journal must look like once it is through.
+    pub fn promise(&self, source: &DataSourceId, seal: &str) -> Result<(), StateError> {
+        self.update(|kept| {
+            if let Some(begun) = kept.begun.get_mut(source) {
+                begun.promised_seal = Some(seal.to_owned());
+            }
+        })
+    }
+
     /// It is known that nothing of it took place, and it is not journaled either.
     pub fn forget(&self, source: &DataSourceId) -> Result<(), StateError> {
-        self.update(|kept| {
-            kept.begun.remove(source);
-        })
+        self.update(|kept| kept.close(source, Consumed::Released))
     }
 
     /// Its end is journaled in the target: only now may the fence rise here, or a lost write would look like a target
     /// that was set back.
-    pub fn end(&self, source: &DataSourceId, epoch: u64, fence: u64) -> Result<(), StateError> {
+    pub fn end(
+        &self,
+        source: &DataSourceId,
+        (epoch, fence): (u64, u64),
+        consumed: Consumed,
+    ) -> Result<(), StateError> {
         self.update(|kept| {
-            kept.begun.remove(source);
+            kept.close(source, consumed);
             let highest = kept.fences.entry(source.clone()).or_default().entry(epoch).or_default();
             *highest = fence.max(*highest);
         })
@@ -252,8 +298,18 @@ impl Kept {
             root: None,
             fences: BTreeMap::new(),
             begun: BTreeMap::new(),
+            consumed: BTreeMap::new(),
             attempts: Vec::new(),
             cancels: Vec::new(),
+        }
+    }
+
+    fn close(&mut self, source: &DataSourceId, consumed: Consumed) {
+        let begun = self.begun.remove(source);
+        if let (Some(begun), Consumed::Released) = (begun, consumed)
+            && let Some(changes) = self.consumed.get_mut(source)
+        {
+            changes.remove(&begun.row.change_sha256);
         }
     }
 }
@@ -325,8 +381,8 @@ mod tests {
             let state = State::open(folder.path(), &agent).unwrap();
             state.raise_time_floor(time).unwrap();
             state.accept_root(root(3, 'a').unwrap()).unwrap();
-            state.end(&source, 1, 7).unwrap();
-            state.end(&source, 1, 5).unwrap();
+            state.end(&source, (1, 7), Consumed::Kept).unwrap();
+            state.end(&source, (1, 5), Consumed::Kept).unwrap();
         }
         let state = State::open(folder.path(), &agent).unwrap();
         assert_eq!(state.time_floor(), time);
@@ -336,6 +392,56 @@ mod tests {
         let mismatch = state.accept_root(root(3, 'b').unwrap());
         assert!(matches!(mismatch, Err(StateError::RootMismatch { version: 3 })));
         state.accept_root(root(4, 'b').unwrap()).unwrap();
+    }
+
+    fn begun(name: &str) -> Result<Begun, Box<dyn std::error::Error>> {
+        let digest = Sha256Digest::of(name.as_bytes());
+        let row = JournalRow {
+            job: "job_01j5a3z9xv7q0c4n8k2m6t1r3w".parse()?,
+            attempt: 1,
+            job_sha256: digest,
+            change: "chg_01j5a3z9xv7q0c4n8k2m6t1r3w".parse()?,
+            change_sha256: digest,
+            revision: 1,
+            ordinal: 1,
+            step_sha256: digest,
+            fence: 1,
+            dispatcher_epoch: 1,
+            started_at: "2026-11-20T07:00:00.000000Z".parse()?,
+        };
+        Ok(Begun { row, xid: "7".to_owned(), unknown_result: Vec::new(), promised_seal: None })
+    }
+
+    #[test]
+    fn a_change_is_consumed_from_its_beginning_until_it_fails_clean_or_long_expired() {
+        let folder = tempfile::tempdir().unwrap();
+        let (agent, source) = (agent().unwrap(), source().unwrap());
+        let until: Timestamp = "2026-11-20T08:00:00.000000Z".parse().unwrap();
+        let state = State::open(folder.path(), &agent).unwrap();
+        for (name, consumed) in [("kept", Consumed::Kept), ("clean", Consumed::Released)] {
+            state.begin(&source, begun(name).unwrap(), until).unwrap();
+            assert!(state.consumed(&source).contains(&Sha256Digest::of(name.as_bytes())));
+            state.end(&source, (1, 1), consumed).unwrap();
+        }
+        state.begin(&source, begun("crashed").unwrap(), until.plus_seconds(86_400)).unwrap();
+        drop(state);
+        let state = State::open(folder.path(), &agent).unwrap();
+        let [kept, crashed, next] =
+            ["kept", "crashed", "next"].map(|name| Sha256Digest::of(name.as_bytes()));
+        assert_eq!(state.consumed(&source), BTreeSet::from([kept, crashed]));
+        state.raise_time_floor(until.plus_seconds(CONSUMED_MARGIN_SECONDS)).unwrap();
+        state.begin(&source, begun("next").unwrap(), until.plus_seconds(9_000_000)).unwrap();
+        assert_eq!(state.consumed(&source), BTreeSet::from([crashed, next]));
+    }
+
+    #[test]
+    fn a_state_from_before_consumed_changes_were_kept_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = r#"{"format":"countersign-agent-state/1","agent":"spiffe://example.org/tenant/acme/agent/edge-1",
+            "time_floor":null,"root":null,"fences":{},"begun":{},"attempts":[],"cancels":[]}"#;
+        std::fs::write(folder.path().join("state.json"), old).unwrap();
+        let state = State::open(folder.path(), &agent().unwrap()).unwrap();
+        assert!(state.consumed(&source().unwrap()).is_empty());
     }
 
     #[test]

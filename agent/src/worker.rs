@@ -4,7 +4,7 @@ use crate::answer::{Answer, End, Subject};
 use crate::config::{Config, InvalidConfig};
 use crate::executor::{self, Means, Order, check_own_limits, recovery};
 use crate::introspect::introspect;
-use crate::journal::{self, StoredAnswer, Wanted};
+use crate::journal::{self, Existing, StoredAnswer, Wanted};
 use crate::state::{State, StateError};
 use crate::target::{Guard, Target, TargetError};
 use chassis::Clock;
@@ -223,6 +223,7 @@ impl Worker {
         if let Err(refusal) = check_own_limits(migration).await {
             return self.refused_here(subject, &refusal, &mut guard).await;
         }
+        journal::untouched(guard.client()).await?;
         let means = Means { state: &self.state, clock: &self.clock, cancelled };
         match Order::new(&accepted, migration, subject, target, means) {
             Ok(order) => executor::run(&order, session, &mut guard).await,
@@ -241,7 +242,10 @@ impl Worker {
             change: change.as_ref().map(|c| (&c.statement().change, c.sha256())),
             agent_fences: &agent_fences,
         };
-        journal::view(guard.client(), wanted).await
+        let mut view = journal::view(guard.client(), wanted).await?;
+        // SQL of a change could have taken its word out of the journal, never out of the agent's own state.
+        view.consumed.extend(self.state.consumed(&job.data_source));
+        Ok(view)
     }
 
     /// What can be said although the target cannot be worked on: that the job is refused whatever the target says, if it
@@ -252,8 +256,12 @@ impl Worker {
         early: Option<&Refusal>,
         subject: &Subject,
     ) -> Result<Answer, TargetError> {
-        if error.is_wrong_database() {
-            tracing::error!(data_source = %subject.data_source, %error, "this is not the database of the data source");
+        // An attempt that began has an end, which only the right journal tells.
+        if error.is_wrong_database() && !self.state.has_begun(&subject.job, subject.attempt) {
+            tracing::error!(
+                data_source = %subject.data_source, %error,
+                "this is not the database of the data source, or its journal is not the agent's alone"
+            );
             return self.refused(subject, &Refusal::not_supported(7, error.to_string()));
         }
         match early {
@@ -283,7 +291,7 @@ impl Worker {
             result: &answer.payload,
             document: None,
         };
-        journal::record(guard, None, stored).await?;
+        journal::record(guard, None, stored, Existing::Stays).await?;
         Ok(answer)
     }
 

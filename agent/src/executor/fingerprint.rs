@@ -1,7 +1,7 @@
 //! Reads the live schema inside the transaction that is open, and leaves none of its settings behind.
 
 use crate::journal::SEAL;
-use crate::target::{TargetError, failed};
+use crate::target::{Guard, TargetError, failed};
 use futures::TryStreamExt as _;
 use sql::pgfp1::{self, QUERIES, Row, SETTINGS};
 use std::pin::pin;
@@ -42,6 +42,37 @@ pub async fn read(client: &Client, reads: Reads) -> Result<Reading, TargetError>
     Ok(Reading { fingerprint, document, seal })
 }
 
+/// Reads in a transaction of its own on the guard's session: what is committed at this moment.
+pub async fn read_committed(guard: &Guard, reads: Reads) -> Result<Reading, TargetError> {
+    let client = guard.client();
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    client.batch_execute(begin).await.map_err(failed("begin to read the schema"))?;
+    let reading = read(client, reads).await;
+    if !client.is_closed() {
+        client.batch_execute("ROLLBACK").await.map_err(failed("end reading the schema"))?;
+    }
+    reading
+}
+
+/// The journal's digest alone, as this transaction sees it.
+pub async fn seal(client: &Client) -> Result<Option<String>, TargetError> {
+    let what = "read the journal's digest";
+    let script = enclosed(&[SETTINGS, SEAL]);
+    let mut statement = 0;
+    let mut seal = None;
+    let mut messages = pin!(client.simple_query_raw(&script).await.map_err(failed(what))?);
+    while let Some(message) = messages.try_next().await.map_err(failed(what))? {
+        match message {
+            SimpleQueryMessage::CommandComplete(_) => statement += 1,
+            SimpleQueryMessage::Row(row) if statement == BEFORE_QUERIES => {
+                seal = texts(&row)?.into_iter().next().flatten();
+            }
+            _ => {}
+        }
+    }
+    Ok(seal)
+}
+
 type Sections = Vec<(&'static str, Vec<Row>)>;
 
 async fn sections(
@@ -59,8 +90,8 @@ async fn sections(
             SimpleQueryMessage::Row(row) => {
                 let query = usize::checked_sub(statement, BEFORE_QUERIES);
                 match query.and_then(|query| sections.get_mut(query)) {
-                    Some((_, rows)) => rows.push(texts(&row)),
-                    None if query.is_some() => seal = texts(&row).into_iter().next().flatten(),
+                    Some((_, rows)) => rows.push(texts(&row)?),
+                    None if query.is_some() => seal = texts(&row)?.into_iter().next().flatten(),
                     None => {}
                 }
             }
@@ -75,15 +106,19 @@ fn script(reads: Reads) -> String {
         Reads::Schema => None,
         Reads::SchemaAndJournal => Some(SEAL),
     };
-    let head = format!("SAVEPOINT {SAVEPOINT}");
-    let tail = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}");
-    let queries = QUERIES.iter().map(|query| query.sql).chain(journal);
-    let all: Vec<&str> =
-        [head.as_str(), SETTINGS].into_iter().chain(queries).chain([tail.as_str()]).collect();
-    // On a line of its own: a query may end in a comment.
-    all.join("\n;\n")
+    let queries = QUERIES.iter().map(|query| query.sql);
+    enclosed(&[SETTINGS].into_iter().chain(queries).chain(journal).collect::<Vec<_>>())
 }
 
-fn texts(row: &SimpleQueryRow) -> Row {
-    (0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect()
+fn enclosed(queries: &[&str]) -> String {
+    // Each on a line of its own: a query may end in a comment.
+    format!(
+        "SAVEPOINT {SAVEPOINT}\n;\n{}\n;\nROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}",
+        queries.join("\n;\n")
+    )
+}
+
+fn texts(row: &SimpleQueryRow) -> Result<Row, TargetError> {
+    let text = |index| row.try_get(index).map(|text| text.map(str::to_owned));
+    (0..row.len()).map(text).collect::<Result<Row, _>>().map_err(failed("read a row as text"))
 }

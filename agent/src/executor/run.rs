@@ -4,14 +4,15 @@ use super::recovery::{self, Fate};
 use super::transaction::{self, DatabaseError, Stop, Trace};
 use crate::answer::{Answer, End, Subject, not_run};
 use crate::config::ReportRule;
-use crate::journal::{self, JournalRow, RowEnd, StepState, StoredAnswer};
-use crate::state::State;
+use crate::journal::{self, Existing, JournalRow, RowEnd, StepState, StoredAnswer};
+use crate::state::{Consumed, State};
 use crate::target::{Guard, Session, Target, TargetError};
 use chassis::Clock;
 use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 use trust::accept::{Accepted, AcceptedStep, Migration, Refusal};
+use trust::encoding::Timestamp;
 use trust::statement::{JobResult, Outcome, StepOutcome, StepResult};
 
 /// How often a lock is tried for before the job fails.
@@ -24,6 +25,7 @@ pub struct Order<'a> {
     pub(super) accepted: &'a Accepted,
     pub(super) step: &'a AcceptedStep,
     pub(super) file: &'a str,
+    pub(super) not_after: Timestamp,
     pub(super) subject: &'a Subject,
     pub(super) row: JournalRow,
     pub(super) savepoint: String,
@@ -78,7 +80,20 @@ impl<'a> Order<'a> {
         let savepoint = format!("countersign_{}", accepted.job_sha256()).chars().take(40).collect();
         let Means { state, clock, cancelled } = means;
         let target = target.clone();
-        Ok(Self { accepted, step, file, subject, row, savepoint, target, state, clock, cancelled })
+        let not_after = change.not_after;
+        Ok(Self {
+            accepted,
+            step,
+            file,
+            not_after,
+            subject,
+            row,
+            savepoint,
+            target,
+            state,
+            clock,
+            cancelled,
+        })
     }
 
     /// A result with the one step as far as it is known.
@@ -102,8 +117,7 @@ impl<'a> Order<'a> {
 
     fn may_still_run(&self) -> bool {
         let now = self.clock.now();
-        let change = self.accepted.migration().map(Migration::change);
-        now < self.accepted.job().not_after && change.is_some_and(|change| now < change.not_after)
+        now < self.accepted.job().not_after && now < self.not_after
     }
 }
 
@@ -121,7 +135,7 @@ pub async fn run(
         // Closed before anything is decided: what is open there ends with it.
         drop(session);
         match ended {
-            Ok(answer) => return committed(order, guard, &trace, answer).await,
+            Ok(()) => return committed(order, guard, &trace).await,
             Err(Stop::Failed(said))
                 if said.sqlstate == SqlState::LOCK_NOT_AVAILABLE.code()
                     && tries < LOCK_TRIES
@@ -141,17 +155,16 @@ pub async fn run(
     }
 }
 
-/// COMMIT was acknowledged; the journal says so too.
+/// COMMIT was acknowledged. What it left behind decides: triggers of the file may have run inside it.
 async fn committed(
     order: &Order<'_>,
     guard: &mut Guard,
     trace: &Trace,
-    answer: Answer,
 ) -> Result<Answer, TargetError> {
     match decide(order, guard).await? {
-        Some(Fate::Journaled) => Ok(answer),
+        Some(Fate::Answered(answer)) => Ok(*answer),
         Some(Fate::RolledBack) => failed_clean(order, guard, trace, None).await,
-        Some(Fate::Unknown) | None => stored_answer(order, guard).await,
+        None => Err(TargetError::Lost),
     }
 }
 
@@ -195,7 +208,7 @@ async fn stopped(
             record(order, guard, Some(end), answer).await
         }
         Stop::Lost(said) => match decide(order, guard).await? {
-            Some(Fate::Journaled | Fate::Unknown) => stored_answer(order, guard).await,
+            Some(Fate::Answered(answer)) => Ok(*answer),
             Some(Fate::RolledBack) => failed_clean(order, guard, trace, said).await,
             None => Err(TargetError::Lost),
         },
@@ -253,13 +266,15 @@ async fn record(
         result: &answer.payload,
         document: answer.document.as_deref(),
     };
-    let journaled = end.is_some();
-    journal::record(guard, end.as_ref().map(|end| (&order.row, end)), stored).await?;
-    let source = &order.target.id;
-    if journaled {
-        order.state.end(source, order.row.dispatcher_epoch, order.row.fence)?;
-    } else {
-        order.state.forget(source)?;
+    let row = end.as_ref().map(|end| (&order.row, end));
+    journal::record(guard, row, stored, Existing::Replaced).await?;
+    let (source, fence) = (&order.target.id, (order.row.dispatcher_epoch, order.row.fence));
+    match end.map(|end| end.state) {
+        None => order.state.forget(source)?,
+        Some(StepState::Failed) => order.state.end(source, fence, Consumed::Released)?,
+        Some(StepState::Started | StepState::Succeeded) => {
+            order.state.end(source, fence, Consumed::Kept)?;
+        }
     }
     Ok(answer)
 }
@@ -267,10 +282,4 @@ async fn record(
 async fn decide(order: &Order<'_>, guard: &mut Guard) -> Result<Option<Fate>, TargetError> {
     guard.renew().await?;
     recovery::resolve(guard, order.state).await
-}
-
-async fn stored_answer(order: &Order<'_>, guard: &Guard) -> Result<Answer, TargetError> {
-    let row = &order.row;
-    let stored = journal::stored(guard.client(), &row.job, row.attempt).await?;
-    Ok(Answer::stored(stored.ok_or(TargetError::Form("the journal's answer"))?)?)
 }

@@ -3,16 +3,21 @@
 //! The file runs inside a savepoint whose name its author cannot know. Only while that savepoint can be released or
 //! rolled back to, and the transaction's id is still the one that was begun, is it certain that the file did not end
 //! our transaction; whatever fails before that certainty is `Partial`.
+//!
+//! What the file put off until COMMIT runs before anything is checked: deferred triggers at once, and cursors that
+//! would outlive the transaction are closed, since COMMIT would run their queries. A trigger can put itself off again,
+//! so that the last word is [`super::recovery`]'s, after COMMIT.
 
 use super::Order;
 use super::fingerprint::{self, Reading, Reads};
 use crate::answer::Answer;
+use crate::config::Limits;
 use crate::journal::{self, RowEnd, StepState, StoredAnswer};
 use crate::state::Begun;
 use crate::target::{LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_postgres::Error;
+use tokio_postgres::{Client, Error};
 use trust::accept::Refusal;
 use trust::names::Fingerprint;
 use trust::statement::{Outcome, StepOutcome};
@@ -20,17 +25,17 @@ use trust::statement::{Outcome, StepOutcome};
 /// The server ends our session if we are silent this long inside the transaction.
 const IDLE_LIMIT_MS: u32 = 60_000;
 
-/// Takes the lock that shows this backend at work, and keeps the journal off the search path: a role of the name
-/// `countersign` has its schema there by `"$user"`, and unqualified tables would land in it.
-const OPENING: &str = "
-SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2),
-       pg_catalog.pg_current_xact_id()::pg_catalog.text,
-       CASE WHEN 'countersign' = ANY (pg_catalog.current_schemas(false)) THEN
-           pg_catalog.set_config('search_path', COALESCE((
-               SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.place)
-               FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, place)
-               WHERE s.name <> 'countersign'), ''), true)
-       END";
+/// Takes the lock that shows this backend at work.
+const OPENING: &str = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2), \
+                              pg_catalog.pg_current_xact_id()::pg_catalog.text";
+
+/// Runs what the file put off until COMMIT, and closes cursors whose queries COMMIT would run.
+const NOTHING_PUT_OFF: &str = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL";
+
+/// The file may have changed role, path and encoding of the session, and what our COMMIT waits for.
+const OURS_AGAIN: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; \
+    SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL client_encoding = 'UTF8'; \
+    SET LOCAL row_security = off; SET LOCAL synchronous_commit = on";
 
 /// How a try ended without being committed.
 #[derive(Debug)]
@@ -74,12 +79,12 @@ impl Trace {
     }
 }
 
-/// Runs and commits. The answer is stored in the target once this returns.
+/// Runs and commits. What the target stores is the answer only once [`super::recovery`] has found it kept.
 pub(super) async fn run(
     order: &Order<'_>,
     session: &Session,
     trace: &mut Trace,
-) -> Result<Answer, Stop> {
+) -> Result<(), Stop> {
     let stopped = match prepare(order, session, trace).await {
         Ok(base) => match apply(order, session, trace).await {
             Ok(rows) => finish(order, session, trace, (base, rows)).await,
@@ -97,15 +102,14 @@ pub(super) async fn run(
 /// Begins the transaction, checks the base, and notes durably that the file is about to run.
 async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<Reading, Stop> {
     let own = |error: Error| own_failure(session, &error);
-    let limits = order.target.limits;
     let begin = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; \
-         SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {IDLE_LIMIT_MS}; \
-         SET LOCAL standard_conforming_strings = on",
-        limits.lock_timeout.as_millis(),
-        limits.statement_timeout.as_millis(),
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}; \
+         SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL standard_conforming_strings = on",
+        timeouts(order.target.limits)
     );
     let client = session.client();
+    // By itself and first: a file that rolled our transaction back would meet our path instead of its role's.
+    client.batch_execute("RESET search_path").await.map_err(own)?;
     client.batch_execute(&begin).await.map_err(own)?;
     let row = client.query_one(OPENING, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
     let (free, xid): (bool, String) = (row.try_get(0).map_err(own)?, row.try_get(1).map_err(own)?);
@@ -125,19 +129,48 @@ async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Res
         unknown_result: Answer::of(&unknown, None)
             .map_err(|error| Stop::Target(error.into()))?
             .payload,
+        promised_seal: None,
     };
-    let noted = order.state.begin(&order.target.id, note);
+    let noted = order.state.begin(&order.target.id, note, order.not_after);
     noted.map_err(|error| Stop::Target(error.into()))?;
-    client.batch_execute(&format!("SAVEPOINT {}", order.savepoint)).await.map_err(own)?;
+    enter(client, &order.savepoint).await.map_err(own)?;
     trace.xid = Some(xid);
     Ok(base)
+}
+
+fn timeouts(limits: Limits) -> String {
+    format!(
+        "SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; \
+         SET LOCAL idle_in_transaction_session_timeout = {IDLE_LIMIT_MS}",
+        limits.lock_timeout.as_millis(),
+        limits.statement_timeout.as_millis(),
+    )
+}
+
+/// Gives the file the role's own search path, without the journal: a role of the name `countersign` has its schema
+/// there by `"$user"`, and unqualified tables would land in it. From here on our statements may look nothing up.
+async fn enter(client: &Client, savepoint: &str) -> Result<(), Error> {
+    client.batch_execute(&format!("RESET search_path; SAVEPOINT {savepoint}")).await?;
+    let row = client.query_one("SELECT pg_catalog.current_schemas(false)", &[]).await?;
+    let schemas: Vec<String> = row.try_get(0)?;
+    if schemas.iter().any(|name| name == "countersign") {
+        let others = schemas.iter().filter(|name| *name != "countersign");
+        let quoted: Vec<_> =
+            others.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+        let set = "SELECT pg_catalog.set_config('search_path', $1, true)";
+        client.query_one(set, &[&quoted.join(", ")]).await?;
+    }
+    Ok(())
 }
 
 /// Runs the exact bytes and proves that the transaction is still ours.
 async fn apply(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<u64, Stop> {
     let began = Instant::now();
     trace.began = Some(began);
-    let ran = session.run(order.file, order.cancelled).await;
+    let ran = match session.run(order.file, order.cancelled).await {
+        Ok(rows) => session.run(NOTHING_PUT_OFF, order.cancelled).await.map(|_| rows),
+        Err(error) => Err(error),
+    };
     trace.took = began.elapsed();
     let (rows, verb) = match &ran {
         Ok(rows) => (*rows, "RELEASE SAVEPOINT"),
@@ -167,18 +200,17 @@ async fn still_ours(session: &Session, savepoint: &str, trace: &Trace) -> Result
     }
 }
 
-/// Journal, stored result and COMMIT.
+/// Journal, stored result, the promise of what they are to look like, and COMMIT.
 async fn finish(
     order: &Order<'_>,
     session: &Session,
     trace: &Trace,
     (base, rows): (Reading, u64),
-) -> Result<Answer, Stop> {
+) -> Result<(), Stop> {
     let own = |error: Error| own_failure(session, &error);
     let client = session.client();
-    // The file may have changed role and path for the session.
-    let ours = "RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL search_path = pg_catalog";
-    client.batch_execute(ours).await.map_err(own)?;
+    let ours = format!("{OURS_AGAIN}; {}", timeouts(order.target.limits));
+    client.batch_execute(&ours).await.map_err(own)?;
     let after = fingerprint::read(client, Reads::SchemaAndJournal).await.map_err(target_failure)?;
     if after.seal != base.seal {
         let sentence = "the file touched the agent's journal; it was rolled back";
@@ -216,8 +248,17 @@ async fn finish(
     if order.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
-    client.batch_execute("COMMIT").await.map_err(own)?;
-    Ok(answer)
+    promise(order, client).await?;
+    client.batch_execute("COMMIT").await.map_err(own)
+}
+
+/// Notes durably how the journal looks with our entry, so that after COMMIT any other change of it shows.
+async fn promise(order: &Order<'_>, client: &Client) -> Result<(), Stop> {
+    let seal = fingerprint::seal(client).await.map_err(target_failure)?;
+    let Some(seal) = seal else {
+        return Err(Stop::Target(TargetError::Form("the journal's digest")));
+    };
+    order.state.promise(&order.target.id, &seal).map_err(|error| Stop::Target(error.into()))
 }
 
 /// A statement of ours failed inside the transaction, which cannot be committed any more.

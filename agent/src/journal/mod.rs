@@ -2,15 +2,16 @@
 //! attempt got. Schema `countersign`, owned by the agent's role, written in the transaction of the change itself.
 //!
 //! `pgfp1` leaves the schema out, so that the journal never changes a fingerprint; job SQL that names it is refused.
-//! The session's `search_path` is `pg_catalog` whenever these statements run.
+//! The session's `search_path` is `pg_catalog, pg_temp` whenever these statements run.
 
 mod record;
 mod schema;
 mod seal;
 mod view;
 
-pub use record::{RowEnd, StepState, StoredAnswer, insert, record};
-pub use schema::prepare;
+pub use record::{Existing, RowEnd, StepState, StoredAnswer, insert, record};
+pub(crate) use schema::make_again;
+pub use schema::{prepare, untouched};
 pub(crate) use seal::SEAL;
 pub use view::{Wanted, stored, view};
 

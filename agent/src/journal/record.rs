@@ -62,7 +62,16 @@ pub struct StoredAnswer<'a> {
     pub document: Option<&'a [u8]>,
 }
 
-/// Writes into the transaction that is open on `client`. False: there was an entry already.
+/// What becomes of an entry that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays: a refusal says nothing about a job that has an answer.
+    Stays,
+    /// It is not ours: the agent knows how the attempt ended, and a file could have planted it.
+    Replaced,
+}
+
+/// Writes into the transaction that is open on `client`. False: there was an entry already, which stays.
 pub async fn insert(
     client: &Client,
     row: Option<(&JournalRow, &RowEnd<'_>)>,
@@ -76,18 +85,20 @@ pub async fn insert(
     Ok(fresh)
 }
 
-/// Writes in a transaction of its own on the guard's session; an entry that is there already stays.
+/// Writes in a transaction of its own on the guard's session.
 ///
 /// A lost session is taken anew: writing twice changes nothing.
 pub async fn record(
     guard: &mut Guard,
     row: Option<(&JournalRow, &RowEnd<'_>)>,
     answer: StoredAnswer<'_>,
+    existing: Existing,
 ) -> Result<(), TargetError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let Err(error) = in_transaction(guard.client(), row, answer).await else { return Ok(()) };
+        let written = in_transaction(guard.client(), row, answer, existing).await;
+        let Err(error) = written else { return Ok(()) };
         if tries == TRIES || error.code().is_some() && !guard.client().is_closed() {
             return Err(failed("write the journal")(error));
         }
@@ -99,16 +110,36 @@ async fn in_transaction(
     client: &Client,
     row: Option<(&JournalRow, &RowEnd<'_>)>,
     answer: StoredAnswer<'_>,
+    existing: Existing,
 ) -> Result<(), Error> {
     client.batch_execute("BEGIN").await?;
-    let written = match insert(client, row, answer).await {
-        Ok(_) => client.batch_execute("COMMIT").await,
-        Err(error) => Err(error),
+    let written = async {
+        if existing == Existing::Replaced {
+            remove(client, row, answer).await?;
+        }
+        insert(client, row, answer).await?;
+        client.batch_execute("COMMIT").await
     };
+    let written = written.await;
     if written.is_err() && !client.is_closed() {
         client.batch_execute("ROLLBACK").await?;
     }
     written
+}
+
+async fn remove(
+    client: &Client,
+    row: Option<(&JournalRow, &RowEnd<'_>)>,
+    answer: StoredAnswer<'_>,
+) -> Result<(), Error> {
+    let attempt = bigint(answer.attempt);
+    if row.is_some() {
+        let planted = "DELETE FROM ONLY countersign.journal WHERE job = $1 AND attempt = $2";
+        client.execute(planted, &[&answer.job.as_str(), &attempt]).await?;
+    }
+    let planted = "DELETE FROM ONLY countersign.results WHERE job = $1 AND attempt = $2";
+    client.execute(planted, &[&answer.job.as_str(), &attempt]).await?;
+    Ok(())
 }
 
 async fn insert_row(client: &Client, row: &JournalRow, end: &RowEnd<'_>) -> Result<u64, Error> {
@@ -146,8 +177,8 @@ async fn insert_row(client: &Client, row: &JournalRow, end: &RowEnd<'_>) -> Resu
 async fn insert_answer(client: &Client, answer: StoredAnswer<'_>) -> Result<u64, Error> {
     client
         .execute(
-            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, document_sha256) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, document_sha256, stored_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.now()) ON CONFLICT DO NOTHING",
             &[
                 &answer.job.as_str(),
                 &bigint(answer.attempt),

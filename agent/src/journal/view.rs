@@ -36,7 +36,7 @@ pub async fn view(client: &Client, wanted: Wanted<'_>) -> Result<JournalView, Ta
         .query_one(
             "SELECT pg_catalog.max(revision) FILTER (WHERE change = $1), \
                     pg_catalog.bool_or(change_sha256 = $2 AND state IN ('started', 'succeeded')) \
-             FROM countersign.journal WHERE change = $1 OR change_sha256 = $2",
+             FROM ONLY countersign.journal WHERE change = $1 OR change_sha256 = $2",
             &[&change.as_str(), &sha256.to_string()],
         )
         .await
@@ -58,7 +58,7 @@ pub async fn stored(
     job: &JobId,
     attempt: u64,
 ) -> Result<Option<StoredResult>, TargetError> {
-    let found = "SELECT job_sha256, result, document FROM countersign.results \
+    let found = "SELECT job_sha256, result, document FROM ONLY countersign.results \
                  WHERE job = $1 AND attempt = $2";
     let row = client.query_opt(found, &[&job.as_str(), &bigint(attempt)]).await;
     let Some(row) = row.map_err(failed(WHAT))? else { return Ok(None) };
@@ -74,7 +74,7 @@ pub async fn stored(
 
 async fn fences(client: &Client) -> Result<BTreeMap<u64, u64>, TargetError> {
     let highest =
-        "SELECT dispatcher_epoch, pg_catalog.max(fence) FROM countersign.journal GROUP BY 1";
+        "SELECT dispatcher_epoch, pg_catalog.max(fence) FROM ONLY countersign.journal GROUP BY 1";
     let rows = client.query(highest, &[]).await.map_err(failed(WHAT))?;
     rows.iter().map(|row| Ok((unsigned(column(row, 0)?)?, unsigned(column(row, 1)?)?))).collect()
 }

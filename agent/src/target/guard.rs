@@ -85,8 +85,11 @@ impl Guard {
 
 async fn lock(target: &Target) -> Result<Session, TargetError> {
     let session = target.connect(APPLICATION).await?;
-    let settings = "SET search_path = pg_catalog; SET lock_timeout = '5s'; \
-                    SET statement_timeout = '30s'; SET TimeZone = 'UTC'";
+    // A role's defaults must not weaken what we write: no answer is durable without a synchronous commit.
+    let settings = "SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET TimeZone = 'UTC'; \
+                    SET synchronous_commit = on; SET row_security = off; SET quote_all_identifiers = off; \
+                    SET default_transaction_read_only = off; \
+                    SET default_transaction_isolation = 'read committed'";
     session.client().batch_execute(settings).await.map_err(failed("set up a session"))?;
     let what = "take the advisory lock";
     let started = Instant::now();

@@ -12,6 +12,7 @@ use crate::config::{DataSource, Limits, ReportRule};
 use crate::state::StateError;
 use chassis::secret_file::SecretFileError;
 use std::path::PathBuf;
+use tokio_postgres::error::DbError;
 use trust::names::DataSourceId;
 
 /// First half of our advisory lock keys: "CSGN".
@@ -76,6 +77,10 @@ pub enum TargetError {
         /// What the configuration says.
         configured: DataSourceId,
     },
+    /// Something that is not ours hangs on the journal's tables and could change what is written there. Its kind only:
+    /// names are chosen by whoever wrote the SQL.
+    #[error("the journal's tables carry {0} that the agent did not make")]
+    JournalTouched(String),
     /// A row of the journal or of the catalog has not the form that we wrote.
     #[error("{0} in the target is not of our form")]
     Form(&'static str),
@@ -94,9 +99,27 @@ pub enum TargetError {
 }
 
 impl TargetError {
-    /// Whether it says that this is not the database that the site meant, which trying again does not mend.
+    /// The whole chain for a log: of what a database says only its code, since a message can hold SQL and rows.
+    pub fn described(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(error) = next {
+            let said = error.downcast_ref::<DbError>();
+            let said = said.map_or_else(|| error.to_string(), |said| said.code().code().to_owned());
+            text.push_str(": ");
+            text.push_str(&said);
+            next = error.source();
+        }
+        text
+    }
+
+    /// Whether it says that this is not the database that the site meant, or that its journal cannot be trusted:
+    /// trying again does not mend either.
     pub fn is_wrong_database(&self) -> bool {
-        matches!(self, Self::OtherDataSource { .. } | Self::JournalOfOther(_))
+        matches!(
+            self,
+            Self::OtherDataSource { .. } | Self::JournalOfOther(_) | Self::JournalTouched(_)
+        )
     }
 }
 

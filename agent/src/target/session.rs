@@ -7,6 +7,11 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use tokio_util::sync::CancellationToken;
 
+/// The first statement of every session. A role's own search path may lead to operators and functions of anybody's
+/// making, which our statements would call; the statement itself looks nothing up. `RESET search_path` gives the role's
+/// path back to a file. Temporary types and tables come last: unnamed, they would come first.
+const OWN_PATH: &str = "SET search_path = pg_catalog, pg_temp";
+
 /// A connection and the task that drives it.
 #[derive(Debug)]
 pub struct Session {
@@ -30,7 +35,9 @@ impl Session {
                 tracing::debug!(code = code(&error), "a session with the target ended");
             }
         });
-        Ok(Self { client, driver: driver.abort_handle() })
+        let session = Self { client, driver: driver.abort_handle() };
+        session.client.batch_execute(OWN_PATH).await?;
+        Ok(session)
     }
 
     /// The client, for our own fixed statements.

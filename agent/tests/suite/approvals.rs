@@ -134,6 +134,17 @@ async fn a_malformed_message_is_refused_by_what_can_be_read_of_it() {
     let result = refused(json.to_string().as_bytes()).unwrap();
     assert_eq!(result.refusal.unwrap().name(), "malformed");
     assert_eq!((result.fence, result.job_sha256), (3, message.job.sha256()));
+    for attempt in ["attempt", "fence"] {
+        for number in ["9007199254740992", "18446744073709551615", "1e400", "-1", "0.5"] {
+            let payload = format!("{{\"{attempt}\":{number}}}");
+            let payload = trust::encoding::to_base64(payload.as_bytes());
+            let poison = format!(
+                "{{\"job\":{{\"payloadType\":\"x\",\"payload\":\"{payload}\",\"signatures\":[]}}}}"
+            );
+            let result = refused(poison.as_bytes()).unwrap();
+            assert_eq!((result.attempt, result.fence), (1, 0), "{attempt} {number}");
+        }
+    }
     let result = refused(b"garbage").unwrap();
     assert_eq!((result.job, result.attempt), (job.job.clone(), 1));
 }

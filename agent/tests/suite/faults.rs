@@ -126,7 +126,7 @@ async fn an_agent_that_dies_while_the_file_runs_ends_its_old_backend_and_runs_it
 }
 
 #[tokio::test]
-async fn what_cannot_be_decided_is_unknown_and_never_runs_again() {
+async fn a_journal_that_lost_its_word_is_no_success_and_nothing_runs_again() {
     let site = site("undecided").await.unwrap();
     let message = site.message("undecided", QUICK, 1).await.unwrap();
     let proxy = Proxy::start(site.port()).await.unwrap();
@@ -136,11 +136,12 @@ async fn what_cannot_be_decided_is_unknown_and_never_runs_again() {
         told = site.work(&message) => panic!("{:?}", told.map(|told| told.words())),
         () = proxy.happened.notified() => {}
     }
-    // Somebody takes the journal's word away: committed, and nothing says by whom.
+    // Somebody takes the journal's word away before the agent has seen what COMMIT left.
     site.execute("truncate countersign.journal, countersign.results").await.unwrap();
     let site = site.restart().unwrap();
     let told = site.work(&message).await.unwrap();
-    assert_eq!(told.words(), "unknown");
+    assert_eq!(told.words(), "failed_partial");
+    assert_eq!(told.result.fingerprint_after, Some(site.fingerprint().await.unwrap()));
     assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
     assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
     let consumed = "select count(*) from countersign.journal where state = 'started'";

@@ -1,9 +1,11 @@
 //! The agent against a real `PostgreSQL`: judge, execute, journal, answer.
 
 mod approvals;
+mod deferred;
 mod faults;
 mod introspection;
 mod migrations;
+mod path;
 mod proxy;
 mod queue;
 mod results;

@@ -87,6 +87,13 @@ async fn jobs_are_pulled_and_answered_by_signed_results() {
     }
     let garbage = site.job("garbage", 2).unwrap().job;
     control.dispatch(garbage.as_str(), 1, b"garbage".to_vec()).await.unwrap();
+    // No answer may repeat this number; the messages behind it are answered all the same.
+    let poison = trust::encoding::to_base64(br#"{"attempt":9007199254740992}"#);
+    let poison = format!(r#"{{"job":{{"payloadType":"x","payload":"{poison}","signatures":[]}}}}"#);
+    let poisoned = site.job("poison", 2).unwrap().job;
+    control.dispatch(poisoned.as_str(), 1, poison.into_bytes()).await.unwrap();
+    let garbage = site.job("more garbage", 2).unwrap().job;
+    control.dispatch(garbage.as_str(), 1, b"garbage".to_vec()).await.unwrap();
     let Site { worker, folder: _folder, .. } = site;
     let stopping = CancellationToken::new();
     let working = intake(&control, worker).await.unwrap().run(stopping.clone());
@@ -108,8 +115,10 @@ async fn watch(control: &mut Control, look: &Hand) -> anyhow::Result<()> {
     let migrated = control.result().await?;
     anyhow::ensure!(migrated.outcome == Outcome::Succeeded, "{migrated:?}");
     look.client.query_one("select count(*) from orders", &[]).await?;
-    let malformed = control.result().await?;
-    let refusal = malformed.refusal.map(trust::accept::Reason::name);
-    anyhow::ensure!(refusal == Some("malformed"), "{malformed:?}");
+    for _ in ["garbage", "poison", "more garbage"] {
+        let malformed = control.result().await?;
+        let refusal = malformed.refusal.map(trust::accept::Reason::name);
+        anyhow::ensure!(refusal == Some("malformed"), "{malformed:?}");
+    }
     Ok(())
 }

@@ -70,6 +70,21 @@ async fn a_file_that_ends_its_own_transaction_is_never_reported_as_clean() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_decided_is_unknown_and_never_runs_again() {
+    let site = Site::start("undecidable", "").await.unwrap();
+    let sql = "create table u (); commit; select pg_terminate_backend(pg_backend_pid())";
+    let message = site.message("undecidable", sql, 1).await.unwrap();
+    let told = past_the_parser(&site, &message).await.unwrap();
+    assert_eq!(told.words(), "unknown");
+    assert!(site.has_table("u").await.unwrap(), "the test would prove nothing otherwise");
+    assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
+    let consumed = "select count(*) from countersign.journal where state = 'started'";
+    assert_eq!(site.number(consumed).await.unwrap(), 1);
+    let source = &site.config.data_sources.first().unwrap().id;
+    assert_eq!(site.worker.state().consumed(source).len(), 1);
+}
+
+#[tokio::test]
 async fn transaction_control_is_refused_before_it_runs() {
     let site = Site::start("control", "").await.unwrap();
     for (fence, sql) in (1..).zip([
@@ -102,6 +117,10 @@ async fn a_commit_inside_a_block_or_procedure_fails_clean() {
 async fn sql_that_is_built_at_run_time_cannot_change_the_journal() {
     let site = Site::start("built_sql", "").await.unwrap();
     assert_eq!(site.migrate("honest", SQL, 1).await.unwrap().words(), "succeeded");
+    let hooks = "create function public.hook() returns timestamptz language sql as 'select now()'; \
+                 create function public.hook(text) returns boolean language sql immutable as 'select true'";
+    site.execute(hooks).await.unwrap();
+    let seen = "select count(*) from pg_class where relname in ('kid', 'peek')";
     for (fence, (name, statement, words)) in (2..).zip([
         ("delete", "delete from count' || 'ersign.journal", "refused not_supported"),
         ("update", "update count' || 'ersign.results set result = ''''", "refused not_supported"),
@@ -111,12 +130,31 @@ async fn sql_that_is_built_at_run_time_cannot_change_the_journal() {
             "refused not_supported",
         ),
         ("grant", "grant all on schema count' || 'ersign to public", "refused not_supported"),
+        ("default", "alter table count' || 'ersign.results alter column stored_at set default public.hook()", "refused not_supported"),
+        ("check", "alter table count' || 'ersign.journal add check (public.hook(job)) not valid", "refused not_supported"),
+        ("child", "create table public.kid() inherits (count' || 'ersign.journal)", "refused not_supported"),
+        ("foreign key", "create table public.kid (v int references count' || 'ersign.version)", "refused not_supported"),
+        ("index", "create index on count' || 'ersign.journal ((public.hook(job)))", "refused not_supported"),
+        ("rule", "create rule quiet as on insert to count' || 'ersign.results do instead nothing", "refused not_supported"),
+        ("policy", "create policy none on count' || 'ersign.journal using (false)", "refused not_supported"),
+        ("column grant", "grant update (state) on count' || 'ersign.journal to public", "refused not_supported"),
+        ("default grants", "alter default privileges in schema count' || 'ersign grant all on tables to public", "refused not_supported"),
+        ("function", "create function count' || 'ersign.f() returns int language sql as ''select 1''", "refused not_supported"),
+        ("view on it", "create view public.peek as select * from count' || 'ersign.journal", "refused not_supported"),
+        ("row cast", "create function public.t(count' || 'ersign.journal) returns text language sql as ''select ''''x''''''; create cast (count' || 'ersign.journal as text) with function public.t(count' || 'ersign.journal)", "refused not_supported"),
+        ("sqlstate", "update count' || 'ersign.journal set sqlstate = ''00000''", "refused not_supported"),
+        ("fingerprint", "update count' || 'ersign.journal set fingerprint_after = ''x''", "refused not_supported"),
+        ("time", "update count' || 'ersign.journal set finished_at = now()", "refused not_supported"),
+        ("stored time", "update count' || 'ersign.results set stored_at = now()", "refused not_supported"),
+        ("document", "update count' || 'ersign.results set document = ''''", "refused not_supported"),
+        ("made at", "update count' || 'ersign.version set made_at = now()", "refused not_supported"),
         ("drop", "drop schema count' || 'ersign cascade", "failed_clean 42P01"),
     ]) {
         let sql = format!("create table evil (); do $$ begin execute '{statement}'; end $$");
         let told = site.migrate(name, &sql, fence).await.unwrap();
         assert_eq!(told.words(), words, "{name}");
         assert!(!site.has_table("evil").await.unwrap(), "{name}");
+        assert_eq!(site.number(seen).await.unwrap(), 0, "{name}");
     }
     let kept = "select count(*) from countersign.journal where state = 'succeeded'";
     assert_eq!(site.number(kept).await.unwrap(), 1);
