@@ -1,22 +1,38 @@
 //! The way of a change from the command line: submit, sign, wait.
 
 use crate::platform::Platform;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use client::reads::ChangeAnswer;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const STEP: Duration = Duration::from_millis(20);
+const ENDED: [&str; 5] = ["applied", "failed", "rejected", "cancelled", "unknown"];
 
 /// Submits a file as Ada; gives the change's id.
 pub async fn submit(platform: &Platform, title: &str, sql: &Path) -> anyhow::Result<String> {
+    let submitted = try_submit(platform, title, sql).await?;
+    submitted.map_err(|code| anyhow!("the file was refused as {code}"))
+}
+
+/// Submits a file as Ada; `Err` is the code by which it was refused.
+pub async fn try_submit(
+    platform: &Platform,
+    title: &str,
+    sql: &Path,
+) -> anyhow::Result<Result<String, String>> {
     let sql = sql.to_str().context("a path that is not UTF-8")?;
     let source = platform.target()?.name.clone();
     let ada = platform.as_somebody("ada")?;
-    let arguments = ["change", "submit", "--source", &source, "--title", title, "--sql", sql];
-    let receipt: client::ReceiptBody = ada.json(&arguments).await?;
-    Ok(receipt.aggregate.id)
+    let arguments =
+        ["change", "submit", "--source", &source, "--title", title, "--sql", sql, "-o", "json"];
+    let answered = ada.call(&arguments).await?;
+    if answered.code == 0 {
+        let receipt: client::ReceiptBody = serde_json::from_str(&answered.out)?;
+        return Ok(Ok(receipt.aggregate.id));
+    }
+    answered.refusal().map(Err).with_context(|| format!("not submitted: {}", answered.err))
 }
 
 /// Countersigns with somebody's own key.
@@ -38,6 +54,19 @@ pub async fn wait_for(
     change: &str,
     state: &str,
 ) -> anyhow::Result<ChangeAnswer> {
+    let seen = wait_for_end_or(platform, change, state).await?;
+    if seen.change.state != state {
+        bail!("change {change} is {}, not {state}", seen.change.state);
+    }
+    Ok(seen)
+}
+
+/// Waits until the change is in a state, or has ended in any.
+pub async fn wait_for_end_or(
+    platform: &Platform,
+    change: &str,
+    state: &str,
+) -> anyhow::Result<ChangeAnswer> {
     let client = reader(platform)?;
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -48,12 +77,11 @@ pub async fn wait_for(
             Err(error) => return Err(error.into()),
         };
         let last = seen.as_ref().map_or("absent", |seen| seen.change.state.as_str()).to_owned();
-        if let Some(seen) = seen.filter(|seen| seen.change.state == state) {
+        if let Some(seen) = seen.filter(|_| last == state || ENDED.contains(&last.as_str())) {
             return Ok(seen);
         }
-        let ended = ["applied", "failed", "rejected", "cancelled", "unknown"];
-        if ended.contains(&last.as_str()) || Instant::now() > deadline {
-            bail!("change {change} is {last}, not {state}");
+        if Instant::now() > deadline {
+            bail!("change {change} is still {last}, not {state}");
         }
         tokio::time::sleep(STEP).await;
     }

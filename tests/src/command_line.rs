@@ -24,6 +24,14 @@ pub struct Answered {
     pub err: String,
 }
 
+impl Answered {
+    /// The code of the problem that ended it: the last words in parentheses.
+    pub fn refusal(&self) -> Option<String> {
+        let (_, after) = self.err.trim_end().rsplit_once('(')?;
+        after.strip_suffix(')').map(str::to_owned)
+    }
+}
+
 impl CommandLine {
     /// Against these APIs, with this token.
     pub fn new(program: PathBuf, command_api: &str, query_api: &str, token: &str) -> Self {

@@ -5,14 +5,17 @@
 
 pub mod change;
 pub mod command_line;
+pub mod corpus;
 pub mod demo;
 pub mod forged;
 pub mod http;
 pub mod platform;
+pub mod proxy;
 pub mod running;
 pub mod scratch;
 pub mod service;
 pub mod stored_block;
+pub mod storm;
 pub mod target;
 
 pub use command_line::{Answered, CommandLine};

@@ -118,6 +118,17 @@ impl Platform {
         Ok(CommandLine::new(program, &self.card.command_api, &self.card.query_api, token))
     }
 
+    /// The command line's program, built if need be.
+    pub async fn command_line_program() -> anyhow::Result<PathBuf> {
+        Ok(Binaries::build(&PACKAGES, &[]).await?.path("countersign")?)
+    }
+
+    /// The services' programs by name.
+    pub fn programs(&self) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+        let names = self.card.processes.keys().filter(|name| *name != "nats-server");
+        names.map(|name| Ok((name.clone(), self.binaries.path(name)?))).collect()
+    }
+
     /// A private key of the data folder.
     pub fn key(&self, name: &str) -> anyhow::Result<PrivateKey> {
         let path = self.key_file(name);

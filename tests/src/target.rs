@@ -13,9 +13,14 @@ pub async fn columns(platform: &Platform, table: &str) -> anyhow::Result<Vec<Str
 }
 
 /// Connects with the credentials of the role that owns it.
-#[expect(clippy::disallowed_methods, reason = "the driver's connection task ends with its client")]
 pub async fn connect(platform: &Platform) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(&platform.target()?.url, NoTls).await?;
+    connect_to(&platform.target()?.url).await
+}
+
+/// Connects to a database of this machine.
+#[expect(clippy::disallowed_methods, reason = "the driver's connection task ends with its client")]
+pub async fn connect_to(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }

@@ -38,6 +38,18 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Real migrations through the whole platform, compared with psql: `corpus [DIR] [--skip-refused]`.
+    Corpus {
+        /// Passed to the scenario program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Long runs under attack: `storm kills --changes N --seed S`.
+    Storm {
+        /// Passed to the scenario program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Builds the services and runs `countersign dev`.
     Dev {
         /// Passed to `countersign dev`.
@@ -62,7 +74,9 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Check => checks::run(),
         Command::Test { words } => runs::test(&words),
-        Command::Demo { words } => runs::demo(&words),
+        Command::Demo { words } => runs::scenario("demo", &words),
+        Command::Storm { words } => runs::scenario("storm", &words),
+        Command::Corpus { words } => runs::scenario("corpus", &words),
         Command::Dev { words } => runs::dev(&words),
         Command::Schemas { check } => schemas::run(check),
         Command::Openapi { check } => openapi::run(check),

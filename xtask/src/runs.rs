@@ -1,4 +1,4 @@
-//! `test`, `demo` and `dev`: build the binaries once, then run on them.
+//! `test`, `dev` and the scenario programs: build the binaries once, then run on them.
 
 use crate::environment::BIN_DIR;
 use crate::{builds, preflight, steps};
@@ -24,13 +24,13 @@ fn test_words(words: &[String]) -> Vec<&str> {
     std::iter::once("test").chain(whole).chain(words.iter().map(String::as_str)).collect()
 }
 
-/// The scenario program.
-pub fn demo(words: &[String]) -> Result<()> {
+/// A scenario program of `tests/src/bin`.
+pub fn scenario(name: &str, words: &[String]) -> Result<()> {
     preflight::serving()?;
     let binaries = builds::binaries()?;
-    let mut command = Command::new(binaries.path("demo")?);
+    let mut command = Command::new(binaries.path(name)?);
     command.args(words).env(BIN_DIR, binaries.folder()?);
-    steps::run("demo", &mut command)
+    steps::run(name, &mut command)
 }
 
 /// Becomes `countersign dev`, so that interrupts reach it alone.

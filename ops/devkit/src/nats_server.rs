@@ -62,6 +62,7 @@ pub struct Agent {
 /// A running nats-server.
 #[derive(Debug)]
 pub struct NatsServer {
+    binary: PathBuf,
     folder: PathBuf,
     shard: String,
     port: u16,
@@ -93,8 +94,9 @@ impl NatsServer {
             configure(folder, port, shard, &agents)?;
             match launch(binary, folder, port).await {
                 Ok(child) => {
-                    let (folder, shard) = (folder.to_owned(), shard.to_owned());
-                    return Ok(Self { folder, shard, port, agents, child });
+                    let (binary, folder) = (binary.to_owned(), folder.to_owned());
+                    let shard = shard.to_owned();
+                    return Ok(Self { binary, folder, shard, port, agents, child });
                 }
                 Err(error) if attempts == PORT_ATTEMPTS || ports::is_free(port) => {
                     return Err(error.into());
@@ -148,6 +150,13 @@ impl NatsServer {
     /// Stops it in order.
     pub async fn stop(&self) -> ExitStatus {
         self.child.stop(GRACE).await
+    }
+
+    /// `kill -9`, then a start on the same port and data.
+    pub async fn crash(&mut self) -> Result<(), NatsServerError> {
+        self.child.kill().await;
+        self.child = launch(&self.binary, &self.folder, self.port).await?;
+        Ok(())
     }
 
     async fn reload(&self) -> Result<(), NatsServerError> {

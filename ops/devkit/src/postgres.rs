@@ -90,6 +90,9 @@ pub enum PostgresError {
 /// A running `PostgreSQL`.
 #[derive(Debug)]
 pub struct Postgres {
+    binaries: PostgresBinaries,
+    folder: PathBuf,
+    ephemeral: bool,
     port: u16,
     password: String,
     child: Child,
@@ -120,7 +123,11 @@ impl Postgres {
             let started = launch(binaries, folder, port, ephemeral, user)?;
             let ready = || async { connect(port, &password, "postgres").await.ok() };
             match started.until(PATIENCE, ready).await {
-                Ok(_) => return Ok(Self { port, password, child: started }),
+                Ok(_) => {
+                    let (binaries, folder) = (binaries.clone(), folder.to_owned());
+                    let child = started;
+                    return Ok(Self { binaries, folder, ephemeral, port, password, child });
+                }
                 Err(error) if attempts == PORT_ATTEMPTS || ports::is_free(port) => {
                     return Err(error.into());
                 }
@@ -173,6 +180,27 @@ impl Postgres {
         let sql = |source| PostgresError::Sql { what: format!("run SQL in {database}"), source };
         let session = connect(self.port, &self.password, database).await.map_err(sql)?;
         session.client.batch_execute(statements).await.map_err(sql)
+    }
+
+    /// `kill -9` of the server, then a start on the same port and data. Its backends notice by themselves that it is
+    /// gone; until the last has ended, no other server starts on the data.
+    pub async fn crash(&mut self) -> Result<(), PostgresError> {
+        self.child.kill().await;
+        let user = run_as()?;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let started =
+                launch(&self.binaries, &self.folder, self.port, self.ephemeral, user)?;
+            let ready = || async { connect(self.port, &self.password, "postgres").await.ok() };
+            match started.until(PATIENCE, ready).await {
+                Ok(_) => {
+                    self.child = started;
+                    return Ok(());
+                }
+                Err(ChildError::Ended { .. }) if tokio::time::Instant::now() < deadline => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Stops it in order: sessions are ended, everything is on disk.

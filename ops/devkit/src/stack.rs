@@ -166,6 +166,16 @@ impl Stack {
         &self.postgres
     }
 
+    /// `kill -9` of nats-server, then a start on the same port and data.
+    pub async fn crash_nats(&mut self) -> Result<(), StackError> {
+        Ok(self.nats.crash().await?)
+    }
+
+    /// `kill -9` of `PostgreSQL`, then a start on the same port and data.
+    pub async fn crash_postgres(&mut self) -> Result<(), StackError> {
+        Ok(self.postgres.crash().await?)
+    }
+
     /// The SPIFFE issuer.
     pub fn workload_api(&self) -> &WorkloadApi {
         &self.workload_api

@@ -1,0 +1,74 @@
+//! `cargo xtask storm kills --changes N --seed S`: everything is killed while changes go through.
+#![expect(clippy::print_stdout, reason = "its report is there to be read")]
+
+use clap::{Parser, Subcommand};
+use scenario::storm::{Plan, Report, rage};
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Parser)]
+#[command(name = "storm", about = "Long runs under attack, with a checker at the end")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Storm,
+}
+
+#[derive(Subcommand)]
+enum Storm {
+    /// kill -9 of every process, broken links and lost answers while changes run.
+    Kills {
+        /// How many changes go through.
+        #[arg(long, default_value_t = 200)]
+        changes: u32,
+        /// Of every random choice.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Kills of each process at least.
+        #[arg(long, default_value_t = 5)]
+        kills_each: usize,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    chassis::process::install_crypto();
+    let Storm::Kills { changes, seed, kills_each } = Arguments::parse().command;
+    let report = rage(Plan { changes, seed, kills_each }, |line| println!("{line}")).await?;
+    print(&report);
+    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: &Report) {
+    let Report { plan, findings, .. } = report;
+    println!("\nseed {}, {} changes, {:.0} s", plan.seed, plan.changes, report.took.as_secs_f64());
+    println!("{:<16} {:>6} {:>10} {:>10}", "killed", "times", "p50", "p99");
+    for (victim, took) in &report.recoveries {
+        let mut took = took.clone();
+        took.sort_unstable();
+        let (p50, p99) = (at(&took, 50), at(&took, 99));
+        println!("{:<16} {:>6} {p50:>7} ms {p99:>7} ms", victim.name(), took.len());
+    }
+    println!(
+        "links broken {}, requests without an answer {}, commands acknowledged {}",
+        report.broken_links, report.unanswered, report.acknowledged
+    );
+    println!("commits {}, journal rows {}", findings.commits, findings.journal_rows);
+    let states: Vec<_> = findings.states.iter().map(|(state, n)| format!("{n} {state}")).collect();
+    println!("changes: {}", states.join(", "));
+    for line in &report.ended_by_themselves {
+        println!("ended by itself and started again: {line}");
+    }
+    for name in report.missing_kills() {
+        println!("NOT ENOUGH KILLS of {name}");
+    }
+    for violation in &findings.violations {
+        println!("VIOLATION: {violation}");
+    }
+    println!("violations: {}", findings.violations.len());
+}
+
+/// The value below which `share` percent lie, in milliseconds.
+fn at(sorted: &[Duration], share: usize) -> u128 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((sorted.len() * share / 100).min(last)).map_or(0, Duration::as_millis)
+}
