@@ -179,7 +179,7 @@ async fn an_approval_shows_who_signed_and_who_rejected() {
     let batch = [
         commit(1, ("approval", &granted), 1, std::slice::from_ref(&opened)).unwrap(),
         commit(2, ("approval", &granted), 2, &[signed("bob")]).unwrap(),
-        commit(3, ("approval", &granted), 3, &[signed("eve"), ApprovalEvent::Granted]).unwrap(),
+        commit(3, ("approval", &granted), 3, &[signed("eve"), ApprovalEvent::Granted {}]).unwrap(),
         commit(4, ("approval", &refused), 1, &[opened]).unwrap(),
         commit(5, ("approval", &refused), 2, &[rejected]).unwrap(),
     ];

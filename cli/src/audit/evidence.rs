@@ -134,8 +134,8 @@ fn approval(record: &mut ApprovalRecord, sequence: u64, event: ApprovalEvent) {
     match event {
         ApprovalEvent::Opened(opened) => record.opened = Some(opened),
         ApprovalEvent::Signed(signed) => record.signed.push(signed),
-        ApprovalEvent::Granted => record.granted = Some(sequence),
+        ApprovalEvent::Granted {} => record.granted = Some(sequence),
         ApprovalEvent::Rejected { statement, .. } => record.rejections.push(statement),
-        ApprovalEvent::Closed => {}
+        ApprovalEvent::Closed {} => {}
     }
 }

@@ -22,7 +22,7 @@ pub enum ApprovalEvent {
     Signed(Signed),
     /// Enough people of the required roles signed.
     #[serde(rename = "approval.granted")]
-    Granted,
+    Granted {},
     /// A person rejected the change.
     #[serde(rename = "approval.rejected")]
     Rejected {
@@ -36,7 +36,7 @@ pub enum ApprovalEvent {
     },
     /// The change was taken back: nobody may sign any more.
     #[serde(rename = "approval.closed")]
-    Closed,
+    Closed {},
 }
 
 /// What people are asked to sign, and how many of them.

@@ -79,7 +79,7 @@ impl Approval {
                 let _signer = self.may_sign(by.id, at, signer)?;
                 Ok(vec![ApprovalEvent::Rejected { person: by.id, statement, reason }])
             }
-            (Phase::Open, ApprovalCommand::Close) => Ok(vec![ApprovalEvent::Closed]),
+            (Phase::Open, ApprovalCommand::Close) => Ok(vec![ApprovalEvent::Closed {}]),
             (Phase::Granted | Phase::Rejected | Phase::Closed, _) => Err(ApprovalError::Closed),
         }
     }
@@ -120,7 +120,7 @@ impl Approval {
         let stages = self.opened.iter().flat_map(|opened| &opened.stages);
         let granted = stages.into_iter().all(|stage| is_met(stage, &everyone));
         std::iter::once(ApprovalEvent::Signed(signed))
-            .chain(granted.then_some(ApprovalEvent::Granted))
+            .chain(granted.then_some(ApprovalEvent::Granted {}))
             .collect()
     }
 
@@ -133,9 +133,9 @@ impl Approval {
             ApprovalEvent::Signed(signed) => {
                 self.signed.insert(signed.person, signed);
             }
-            ApprovalEvent::Granted => self.phase = Phase::Granted,
+            ApprovalEvent::Granted {} => self.phase = Phase::Granted,
             ApprovalEvent::Rejected { .. } => self.phase = Phase::Rejected,
-            ApprovalEvent::Closed => self.phase = Phase::Closed,
+            ApprovalEvent::Closed {} => self.phase = Phase::Closed,
         }
     }
 }

@@ -93,7 +93,7 @@ fn the_last_signature_grants() {
     approval()
         .given(vec![open(2), signed("bob", &[])])
         .when(by("cy", sign("cy", &[])))
-        .then_expect_events(vec![signed("cy", &[]), ApprovalEvent::Granted]);
+        .then_expect_events(vec![signed("cy", &[]), ApprovalEvent::Granted {}]);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_requirement_waits_for_somebody_of_the_role() {
     approval()
         .given(vec![open, signed("bob", &["lead"])])
         .when(by("cy", sign("cy", &["dba"])))
-        .then_expect_events(vec![signed("cy", &["dba"]), ApprovalEvent::Granted]);
+        .then_expect_events(vec![signed("cy", &["dba"]), ApprovalEvent::Granted {}]);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_rejection_ends_it() {
 
 #[test]
 fn a_granted_approval_takes_no_more_decisions() {
-    let granted = vec![open(1), signed("bob", &[]), ApprovalEvent::Granted];
+    let granted = vec![open(1), signed("bob", &[]), ApprovalEvent::Granted {}];
     for command in [sign("cy", &[]), reject("cy"), ApprovalCommand::Close] {
         approval()
             .given(granted.clone())
@@ -181,5 +181,11 @@ fn a_cancelled_changes_approval_is_closed() {
     approval()
         .given(vec![open(2)])
         .when(by("flow", ApprovalCommand::Close))
-        .then_expect_events(vec![ApprovalEvent::Closed]);
+        .then_expect_events(vec![ApprovalEvent::Closed {}]);
+    for command in [ApprovalCommand::Close, sign("bob", &[])] {
+        approval()
+            .given(vec![open(2), ApprovalEvent::Closed {}])
+            .when(by("bob", command))
+            .then_expect_error(ApprovalError::Closed);
+    }
 }
