@@ -261,6 +261,34 @@ mod tests {
     }
 
     #[test]
+    fn members_that_an_event_does_not_have_are_ignored() {
+        for event_type in ["approval.granted", "approval.closed"] {
+            let bare = Event::read("approval", event_type, 1, &json!({})).unwrap();
+            assert_eq!(Event::read("approval", event_type, 1, &json!({"x": 1})).unwrap(), bare);
+        }
+        let requested = json!({"revision": 1, "x": 1});
+        assert!(Event::read("change", "schema.requested", 1, &requested).is_ok());
+    }
+
+    #[test]
+    fn every_event_has_a_content_even_an_empty_one() {
+        for event in all() {
+            assert!(event.schema.is_object(), "{} is a unit variant", event.event_type);
+        }
+    }
+
+    #[test]
+    fn a_rejection_names_its_envelope_as_a_blob() {
+        let person = crate::given::person("bob");
+        let read = |statement: Value| {
+            let data = json!({"person": person, "statement": statement, "reason": null});
+            Event::read("approval", "approval.rejected", 1, &data).is_ok()
+        };
+        assert!(read(serde_json::to_value(crate::given::blob(b"no")).unwrap()));
+        assert!(!read(json!({"payloadType": "t", "payload": "", "signatures": []})));
+    }
+
+    #[test]
     fn an_event_of_another_aggregate_or_version_is_not_read() {
         assert!(Event::read("change", "approval.granted", 1, &json!({})).is_err());
         assert!(Event::read("approval", "approval.granted", 2, &json!({})).is_err());

@@ -170,11 +170,8 @@ async fn an_approval_shows_who_signed_and_who_rejected() {
             signature: serde_json::json!({}),
         })
     };
-    let rejected = ApprovalEvent::Rejected {
-        person: person("eve"),
-        statement: serde_json::json!({}),
-        reason: None,
-    };
+    let rejected =
+        ApprovalEvent::Rejected { person: person("eve"), statement: blob("no"), reason: None };
     let (granted, refused) = (approval("granted").to_string(), approval("refused").to_string());
     let batch = [
         commit(1, ("approval", &granted), 1, std::slice::from_ref(&opened)).unwrap(),

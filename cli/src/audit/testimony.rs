@@ -17,9 +17,9 @@ use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
 use trust::message::JobMessage;
 use trust::statement::{
-    AuthorRule, Change, DispatcherRole, Environment, Job, JobResult, LogPosition, Mode, Person,
-    PolicyRef, RoleGrant, Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _, Step,
-    StepKind, Target, Transition, TrustKey,
+    AuthorRule, Change, Decision, DispatcherRole, Environment, Job, JobResult, LogPosition, Mode,
+    Person, PolicyRef, RoleGrant, Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _,
+    Step, StepKind, Target, Transition, TrustKey,
 };
 
 pub const AGENT: &str = "spiffe://example.org/tenant/acme/agent/edge";
@@ -353,6 +353,12 @@ impl Testimony {
 
     pub fn dispatched(&mut self) -> anyhow::Result<&mut Dispatched> {
         let record = self.evidence.jobs.get_mut(&job_key());
+    /// Somebody rejected it by this envelope.
+    pub fn reject(&mut self, envelope: &[u8]) {
+        let blob = self.blobs.put(envelope.to_vec(), Decision::PAYLOAD_TYPE);
+        self.approval().rejections.push(blob);
+    }
+
         record.and_then(|record| record.dispatched.as_mut()).context("a job")
     }
 

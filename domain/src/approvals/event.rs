@@ -29,8 +29,8 @@ pub enum ApprovalEvent {
         /// Who.
         person: PrincipalId,
         /// Their `decision.v1` envelope.
-        #[schemars(with = "schema::Object")]
-        statement: Value,
+        #[schemars(with = "schema::Blob")]
+        statement: BlobRef,
         /// Why.
         reason: Option<Personal>,
     },

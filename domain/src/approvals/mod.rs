@@ -72,12 +72,15 @@ impl Approval {
             (_, ApprovalCommand::Open(_)) => Err(ApprovalError::AlreadyOpen),
             (Phase::Absent, _) => Err(ApprovalError::NotFound),
             (Phase::Open, ApprovalCommand::Countersign { signer, signature }) => {
-                let signer = self.may_sign(by.id, at, signer)?;
+                let signer = self.may_decide(by.id, at, signer)?;
+                if self.signed.contains_key(&by.id) {
+                    return Err(ApprovalError::AlreadySigned);
+                }
                 Ok(self.countersign(Signed { person: by.id, roles: signer.roles, signature }))
             }
             (Phase::Open, ApprovalCommand::Reject { signer, statement, reason }) => {
-                let _signer = self.may_sign(by.id, at, signer)?;
-                Ok(vec![ApprovalEvent::Rejected { person: by.id, statement, reason }])
+                let Signer { person, .. } = self.may_decide(by.id, at, signer)?;
+                Ok(vec![ApprovalEvent::Rejected { person, statement, reason }])
             }
             (Phase::Open, ApprovalCommand::Close) => Ok(vec![ApprovalEvent::Closed {}]),
             (Phase::Granted | Phase::Rejected | Phase::Closed, _) => Err(ApprovalError::Closed),
@@ -91,7 +94,8 @@ impl Approval {
         Ok(vec![ApprovalEvent::Opened(opened)])
     }
 
-    fn may_sign(
+    /// A decision is signed by the caller's own key, before the deadline, and never by the author.
+    fn may_decide(
         &self,
         caller: PrincipalId,
         at: Timestamp,
@@ -104,9 +108,6 @@ impl Approval {
         }
         if caller == opened.author {
             return Err(ApprovalError::Author);
-        }
-        if self.signed.contains_key(&caller) {
-            return Err(ApprovalError::AlreadySigned);
         }
         if at >= opened.deadline {
             return Err(ApprovalError::Expired);
