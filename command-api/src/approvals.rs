@@ -21,6 +21,7 @@ use trust::dsse::{Envelope, Parsed, Signature};
 use trust::encoding::Sha256Digest;
 use trust::quorum::signers;
 use trust::statement::{Decision, DecisionKind, Root, Statement as _};
+use trust::strict;
 
 /// Open an approval of a fixed manifest.
 #[utoipa::path(post, path = "/v1/approvals", tag = "approvals", request_body = OpenApproval,
@@ -102,7 +103,7 @@ pub async fn decide_approval(
 }
 
 fn read_signature(signature: &Value) -> Result<Signature, Problem> {
-    serde_json::from_value(signature.clone()).map_err(|error| malformed(&error))
+    strict::exact(signature).map_err(|error| malformed(&error))
 }
 
 fn malformed(why: &dyn std::error::Error) -> Problem {
@@ -154,4 +155,25 @@ pub async fn close_approval(
 ) -> Result<Answer, Problem> {
     let (names, id) = (("approvals", "close_approval"), approval.to_string());
     state.accept::<Approval, _, _, _>(&ask, names, &id, ApprovalCommand::Close).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_signature_has_one_form() {
+        let signature = json!({"keyid": "k", "sig": "AA==", "x5c": null, "webauthn": null});
+        assert!(read_signature(&signature).is_ok());
+        for wrong in [
+            json!(["k", "AA==", null, null]),
+            json!({"keyid": "k", "sig": "AA=="}),
+            json!({"keyid": "k", "sig": "AA", "x5c": null, "webauthn": null}),
+            json!({"keyid": "k", "sig": "AA==", "x5c": null, "webauthn": ["", ""]}),
+        ] {
+            let problem = read_signature(&wrong).unwrap_err();
+            assert_eq!(problem.code(), SIGNATURE_MALFORMED.code, "{wrong}");
+        }
+    }
 }
