@@ -372,6 +372,14 @@ fn a_refusals_serde_form_is_its_name() {
 
 #[test]
 fn an_id_of_another_kind_is_refused_in_a_statement() {
+#[test]
+fn a_result_counts_a_person_once() {
+    let mut twice = result().unwrap();
+    twice.counted.push(person_id("bea").unwrap());
+    let bea = Invalid::PersonTwice(person_id("bea").unwrap());
+    assert_eq!(twice.to_payload(), Err(StatementError::Invalid(bea)));
+}
+
     let payload = Scene::new().unwrap().job.to_payload().unwrap();
     let text = String::from_utf8(payload).unwrap();
     let wrong = text.replacen("\"dsc_", "\"chg_", 1);
