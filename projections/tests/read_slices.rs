@@ -57,6 +57,7 @@ fn dispatched(mode: Mode, fence: u64) -> anyhow::Result<JobEvent> {
         fence,
         message: blob("message"),
         job_sha256: Sha256Digest::of(b"job"),
+        change_sha256: Some(Sha256Digest::of(b"manifest")),
         not_after: at(100)?,
     }))
 }
@@ -75,6 +76,7 @@ fn finished() -> anyhow::Result<Finished> {
         counted: vec![person("bob").to_string()],
         started_at: at(1)?,
         finished_at: at(2)?,
+        received_at: at(2)?,
         result: blob("result"),
         document: None,
     })

@@ -256,6 +256,7 @@ fn job(
         ("mode", job.mode.name() == dispatched.mode.name()),
         ("attempt", job.attempt == u64::from(dispatched.attempt)),
         ("fence", job.fence == dispatched.fence),
+        ("change", job.change_sha256 == dispatched.change_sha256),
     ] {
         if !holds {
             return Err(Objection::OtherJob(member));
@@ -360,6 +361,8 @@ mod tests {
             conclusion.raised.iter().map(|r| r.objection.code()).collect::<Vec<_>>()
         };
         let codes = found(|t| t.dispatched().unwrap().fence = 2);
+        assert_eq!(codes, ["job_mismatch"]);
+        let codes = found(|t| t.dispatched().unwrap().change_sha256 = None);
         assert_eq!(codes, ["job_mismatch"]);
         let codes = found(|t| {
             let root = t.evidence.roots.values().next().unwrap().envelope.clone();

@@ -261,6 +261,7 @@ impl Testimony {
             counted: Vec::new(),
             started_at: at(1)?,
             finished_at: at(2)?,
+            received_at: at(2)?,
             result: self.blobs.put(envelope.to_json()?, JobResult::PAYLOAD_TYPE),
             document: None,
         };
@@ -274,9 +275,10 @@ impl Testimony {
             fence: 1,
             message: self.blobs.put(message, "application/json"),
             job_sha256,
+            change_sha256: Some(change_sha256),
             not_after: at(86_400)?,
         };
-        let finished = Some(FinishedRecord { said, sequence: 11, time: at(3)? });
+        let finished = Some(FinishedRecord { said, sequence: 11, time: at(10)? });
         let record = JobRecord { dispatched: Some(dispatched), finished };
         self.evidence.jobs.insert(job_key(), record);
         Ok(())
@@ -351,14 +353,14 @@ impl Testimony {
         self.evidence.approvals.entry(approval_key()).or_default()
     }
 
-    pub fn dispatched(&mut self) -> anyhow::Result<&mut Dispatched> {
-        let record = self.evidence.jobs.get_mut(&job_key());
     /// Somebody rejected it by this envelope.
     pub fn reject(&mut self, envelope: &[u8]) {
         let blob = self.blobs.put(envelope.to_vec(), Decision::PAYLOAD_TYPE);
         self.approval().rejections.push(blob);
     }
 
+    pub fn dispatched(&mut self) -> anyhow::Result<&mut Dispatched> {
+        let record = self.evidence.jobs.get_mut(&job_key());
         record.and_then(|record| record.dispatched.as_mut()).context("a job")
     }
 
