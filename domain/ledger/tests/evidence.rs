@@ -220,6 +220,18 @@ fn a_damaged_earlier_bundle_proves_nothing() {
 }
 
 #[test]
+fn an_earlier_bundle_that_lacks_commits_is_told() {
+    let (bench, bundle) = grown().unwrap();
+    let mut cut = bundle.clone();
+    cut.lines.truncate(9);
+    for (earlier, sequence) in [(cut, 10), (bundle.clone().without_line(3), 4)] {
+        let report = bench.verify_against(&bundle, &earlier).unwrap();
+        assert_eq!((report.exit_code(), codes(&report)), (8, vec!["earlier_incomplete"]));
+        assert_eq!(report.first_bad().unwrap().fault, Fault::EarlierIncomplete { sequence });
+    }
+}
+
+#[test]
 fn held_hashes_of_another_log_are_refused() {
     let (bench, _) = grown().unwrap();
     let expected = Expected::new("other.log".parse().unwrap(), BTreeMap::new());
