@@ -285,6 +285,15 @@ fn a_demand_below_one_or_out_of_reach_makes_a_root_invalid() {
     assert!(below(|r| production(r).requirements = vec![requirement("dba", 0)]));
     assert!(beyond(|r| production(r).requirements = vec![requirement("dba", 3)]));
     assert!(beyond(|r| production(r).requirements = vec![requirement("nobody", 1)]));
+    assert!(beyond(|r| {
+        production(r).quorum = 4;
+        r.roles.people[3].keys.clear();
+    }));
+    assert!(beyond(|r| {
+        production(r).quorum = 1;
+        production(r).requirements = vec![requirement("dba", 2)];
+        r.roles.people[1].keys.clear();
+    }));
     assert!(below(|r| production(r).max_validity_seconds = 0));
     assert!(beyond(|r| {
         if let Some(rule) = &mut production(r).break_glass {
@@ -364,6 +373,14 @@ fn a_refusal_stands_in_a_result_exactly_when_it_is_refused() {
 }
 
 #[test]
+fn a_result_counts_a_person_once() {
+    let mut twice = result().unwrap();
+    twice.counted.push(person_id("bea").unwrap());
+    let bea = Invalid::PersonTwice(person_id("bea").unwrap());
+    assert_eq!(twice.to_payload(), Err(StatementError::Invalid(bea)));
+}
+
+#[test]
 fn a_refusals_serde_form_is_its_name() {
     for reason in trust::accept::Reason::ALL {
         assert_eq!(serde_json::to_value(reason).unwrap(), json!(reason.name()));
@@ -372,14 +389,6 @@ fn a_refusals_serde_form_is_its_name() {
 
 #[test]
 fn an_id_of_another_kind_is_refused_in_a_statement() {
-#[test]
-fn a_result_counts_a_person_once() {
-    let mut twice = result().unwrap();
-    twice.counted.push(person_id("bea").unwrap());
-    let bea = Invalid::PersonTwice(person_id("bea").unwrap());
-    assert_eq!(twice.to_payload(), Err(StatementError::Invalid(bea)));
-}
-
     let payload = Scene::new().unwrap().job.to_payload().unwrap();
     let text = String::from_utf8(payload).unwrap();
     let wrong = text.replacen("\"dsc_", "\"chg_", 1);
