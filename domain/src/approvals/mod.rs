@@ -3,6 +3,8 @@
 //! Counting here answers "granted?" early; the agent counts again, from the signatures alone, before it runs anything.
 
 mod command;
+#[cfg(test)]
+mod counting;
 mod event;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
-//! Who approved, and whether that is enough: the one way of counting, for the predicate and the control plane.
+//! Who approved, and whether that is enough: from the signatures alone, for the predicate and for auditors.
 //!
-//! People are counted, not signatures: a person with three keys is one person, the author is nobody.
+//! People are counted, not signatures: a person with three keys is one person, the author is nobody. The control plane
+//! answers "granted?" early by stages of a policy (`domain::approvals::is_met`); a test there holds that the built-in
+//! policy's stages and this count agree.
 //! Source: PROTOCOL.md section 3, line 8.
 
 use crate::dsse::{Envelope, Parsed};

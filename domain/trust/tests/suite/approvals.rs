@@ -211,7 +211,7 @@ fn a_wrong_key_id_neither_hides_nor_makes_a_signature() {
 }
 
 #[test]
-fn the_control_plane_counts_as_the_agent_does() {
+fn a_count_says_who_of_which_roles_and_what_is_missing() {
     let delivery = scene(|_| ()).unwrap().seal().unwrap();
     let change: Parsed<Change> =
         Parsed::from_envelope(delivery.message.change.clone().unwrap()).unwrap();
