@@ -20,7 +20,8 @@ use std::collections::BTreeSet;
 use trust::dsse::{Envelope, Parsed, Signature};
 use trust::encoding::Sha256Digest;
 use trust::quorum::signers;
-use trust::statement::{Decision, DecisionKind, Root};
+use trust::statement::{Decision, DecisionKind, Root, Statement as _};
+use trust::strict;
 
 /// Open an approval of a fixed manifest.
 #[utoipa::path(post, path = "/v1/approvals", tag = "approvals", request_body = OpenApproval,
@@ -93,7 +94,8 @@ pub async fn decide_approval(
             let envelope = rejection(statement, tenant, &opened, reason.as_deref())?;
             let signer = signer(&envelope, root.root(), &opened.environment)?;
             let reason = reason.map(Personal::Clear);
-            let statement = statement.clone();
+            let bytes = envelope.to_json().map_err(|error| malformed(&error))?;
+            let statement = state.blob(tenant, bytes, Decision::PAYLOAD_TYPE).await?;
             ApprovalCommand::Reject { signer, statement, reason }
         }
     };
@@ -101,8 +103,11 @@ pub async fn decide_approval(
 }
 
 fn read_signature(signature: &Value) -> Result<Signature, Problem> {
-    serde_json::from_value(signature.clone())
-        .map_err(|error| Problem::of(&SIGNATURE_MALFORMED).detail(error.to_string()))
+    strict::exact(signature).map_err(|error| malformed(&error))
+}
+
+fn malformed(why: &dyn std::error::Error) -> Problem {
+    Problem::of(&SIGNATURE_MALFORMED).detail(why.to_string())
 }
 
 /// The person of the current root whose key made the envelope's signature, with their roles for the environment.
@@ -114,9 +119,8 @@ fn signer(envelope: &Envelope, root: &Root, environment: &str) -> Result<Option<
     let roles: BTreeSet<String> = granted.map(|grant| grant.role.clone()).collect();
     let holds = |role: &String| holder.is_some_and(|person| person.holds(role, environment));
     let roles = roles.into_iter().filter(holds).collect();
-    let person = id.as_str().parse().map_err(|error: domain::ids::MalformedId| {
-        Problem::of(&SIGNATURE_MALFORMED).detail(error.to_string())
-    })?;
+    let person =
+        id.as_str().parse().map_err(|error: domain::ids::MalformedId| malformed(&error))?;
     Ok(Some(Signer { person, roles }))
 }
 
@@ -127,11 +131,10 @@ fn rejection(
     opened: &Opened,
     reason: Option<&str>,
 ) -> Result<Envelope, Problem> {
-    let malformed = |why: String| Problem::of(&SIGNATURE_MALFORMED).detail(why);
-    let bytes = serde_json::to_vec(statement).map_err(|error| malformed(error.to_string()))?;
-    let envelope = Envelope::parse(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let bytes = serde_json::to_vec(statement).map_err(|error| malformed(&error))?;
+    let envelope = Envelope::parse(&bytes).map_err(|error| malformed(&error))?;
     let parsed = Parsed::<Decision>::from_envelope(envelope.clone());
-    let parsed = parsed.map_err(|error| malformed(error.to_string()))?;
+    let parsed = parsed.map_err(|error| malformed(&error))?;
     let decision = parsed.statement();
     let same = decision.tenant.as_str() == tenant
         && decision.change_sha256 == opened.change_sha256
@@ -152,4 +155,25 @@ pub async fn close_approval(
 ) -> Result<Answer, Problem> {
     let (names, id) = (("approvals", "close_approval"), approval.to_string());
     state.accept::<Approval, _, _, _>(&ask, names, &id, ApprovalCommand::Close).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_signature_has_one_form() {
+        let signature = json!({"keyid": "k", "sig": "AA==", "x5c": null, "webauthn": null});
+        assert!(read_signature(&signature).is_ok());
+        for wrong in [
+            json!(["k", "AA==", null, null]),
+            json!({"keyid": "k", "sig": "AA=="}),
+            json!({"keyid": "k", "sig": "AA", "x5c": null, "webauthn": null}),
+            json!({"keyid": "k", "sig": "AA==", "x5c": null, "webauthn": ["", ""]}),
+        ] {
+            let problem = read_signature(&wrong).unwrap_err();
+            assert_eq!(problem.code(), SIGNATURE_MALFORMED.code, "{wrong}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use chassis::Problem;
 use chassis::problem::{LOG_CONFLICT, LOG_UNAVAILABLE};
 use domain::refusal::Refusal;
 use event_log::{AppendError, ExecuteError, LogError};
+use ledger::CommitError;
 
 chassis::problems! {
     CAUSE_MALFORMED = "http.cause_malformed", 400, "the header Cs-Causation-Id or Cs-Correlation-Id is malformed";
@@ -12,6 +13,7 @@ chassis::problems! {
     IN_FLIGHT = "http.in_flight", 409, "a request with this Idempotency-Key is being executed";
     OTHER_BODY = "http.idempotency_key_reused", 422, "the Idempotency-Key was used with another body";
     OUTCOME_UNKNOWN = "log.outcome_unknown", 503, "it is not known whether the command was recorded: send it again with the same Idempotency-Key";
+    COMMIT_TOO_LARGE = "log.commit_too_large", 413, "what the command leads to does not fit into one commit (512 KiB)";
     SLUG_MALFORMED = "http.malformed_name", 422, "a name is not of the form ^[a-z0-9][a-z0-9-]{0,62}$";
     TEXT_LENGTH = "http.text_length", 422, "a text is empty or too long";
     BASE64_MALFORMED = "http.malformed_base64", 422, "a member is not canonical padded base64";
@@ -53,6 +55,9 @@ pub fn not_appended(error: &AppendError) -> Problem {
         AppendError::Conflict => Problem::of(&LOG_CONFLICT).retry_after(1),
         AppendError::AnotherLog(_) => unavailable(error),
         AppendError::Log(error) => unread(error),
+        AppendError::Commit(CommitError::TooLarge(bytes)) => {
+            Problem::of(&COMMIT_TOO_LARGE).detail(format!("it would have {bytes} bytes"))
+        }
         AppendError::Commit(_) | AppendError::Event(_) => Problem::internal(error),
     }
 }
@@ -74,4 +79,17 @@ pub fn unread(error: &LogError) -> Problem {
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Problem {
     tracing::error!(error = %chassis::problem::Chain(error), "the log is unavailable");
     Problem::of(&LOG_UNAVAILABLE).retry_after(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_commit_can_hold_is_the_callers_to_change() {
+        let problem = not_appended(&AppendError::Commit(CommitError::TooLarge(524_289)));
+        assert_eq!((problem.status().as_u16(), problem.code()), (413, "log.commit_too_large"));
+        let problem = not_appended(&AppendError::Commit(CommitError::NoEvents));
+        assert_eq!(problem.status().as_u16(), 500);
+    }
 }

@@ -142,22 +142,18 @@ registry! {
     Log(LogEvent) "log" in "ledger";
 }
 
-/// An event as the pair that serde reads: `{"type", "data"}`, where a variant without content has no `data`.
+/// An event as the pair that serde reads.
 pub fn tagged(event_type: &str, data: &Value) -> Value {
-    if data.as_object().is_some_and(Map::is_empty) {
-        json!({ "type": event_type })
-    } else {
-        json!({ "type": event_type, "data": data })
-    }
+    json!({ "type": event_type, "data": data })
 }
 
-/// The type of an event and its data as recorded; an event without content has `{}`.
+/// The type of an event and its data as recorded.
 pub fn recorded<E: Serialize>(event: &E) -> Result<(String, Value), serde_json::Error> {
     let mut value = serde_json::to_value(event)?;
     let members = value.as_object_mut();
     let (kind, data) = members.map_or((None, None), |m| (m.remove("type"), m.remove("data")));
     let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok((kind, data.unwrap_or_else(|| Value::Object(Map::new()))))
+    Ok((kind, data.unwrap_or_default()))
 }
 
 /// The type of an event.
@@ -188,8 +184,7 @@ fn registered(
     let text = |pointer: &str| branch.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let event_type = text("/properties/type/const").to_owned();
     let meaning = text("/description").to_owned();
-    let empty = || json!({"type": "object", "properties": {}});
-    let mut data = branch.pointer("/properties/data").cloned().unwrap_or_else(empty);
+    let mut data = branch.pointer("/properties/data").cloned().unwrap_or_default();
     if let Some(members) = data.as_object_mut() {
         let id = format!("https://countersign.dev/schemas/events/{context}/{event_type}.v1.json");
         members.insert("$id".to_owned(), id.into());
@@ -258,11 +253,39 @@ mod tests {
 
     #[test]
     fn an_event_without_content_is_recorded_as_an_empty_object_and_read_back() {
-        let event = ApprovalEvent::Granted;
+        let event = ApprovalEvent::Granted {};
         let (kind, data) = recorded(&event).unwrap();
         assert_eq!((kind.as_str(), &data), ("approval.granted", &json!({})));
         let read = Event::read("approval", &kind, 1, &data).unwrap();
         assert_eq!(read, Event::Approval(event));
+    }
+
+    #[test]
+    fn members_that_an_event_does_not_have_are_ignored() {
+        for event_type in ["approval.granted", "approval.closed"] {
+            let bare = Event::read("approval", event_type, 1, &json!({})).unwrap();
+            assert_eq!(Event::read("approval", event_type, 1, &json!({"x": 1})).unwrap(), bare);
+        }
+        let requested = json!({"revision": 1, "x": 1});
+        assert!(Event::read("change", "schema.requested", 1, &requested).is_ok());
+    }
+
+    #[test]
+    fn every_event_has_a_content_even_an_empty_one() {
+        for event in all() {
+            assert!(event.schema.is_object(), "{} is a unit variant", event.event_type);
+        }
+    }
+
+    #[test]
+    fn a_rejection_names_its_envelope_as_a_blob() {
+        let person = crate::given::person("bob");
+        let read = |statement: Value| {
+            let data = json!({"person": person, "statement": statement, "reason": null});
+            Event::read("approval", "approval.rejected", 1, &data).is_ok()
+        };
+        assert!(read(serde_json::to_value(crate::given::blob(b"no")).unwrap()));
+        assert!(!read(json!({"payloadType": "t", "payload": "", "signatures": []})));
     }
 
     #[test]

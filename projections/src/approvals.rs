@@ -77,11 +77,11 @@ async fn project(
             .await?;
             found(TABLE, &result)
         }
-        ApprovalEvent::Granted => decide(rows, recorded, GRANTED, None).await,
+        ApprovalEvent::Granted {} => decide(rows, recorded, GRANTED, None).await,
         ApprovalEvent::Rejected { person, .. } => {
             decide(rows, recorded, REJECTED, Some(person.to_string())).await
         }
-        ApprovalEvent::Closed => decide(rows, recorded, CLOSED, None).await,
+        ApprovalEvent::Closed {} => decide(rows, recorded, CLOSED, None).await,
     }
 }
 

@@ -57,6 +57,7 @@ fn dispatched(mode: Mode, fence: u64) -> anyhow::Result<JobEvent> {
         fence,
         message: blob("message"),
         job_sha256: Sha256Digest::of(b"job"),
+        change_sha256: Some(Sha256Digest::of(b"manifest")),
         not_after: at(100)?,
     }))
 }
@@ -75,6 +76,7 @@ fn finished() -> anyhow::Result<Finished> {
         counted: vec![person("bob").to_string()],
         started_at: at(1)?,
         finished_at: at(2)?,
+        received_at: at(2)?,
         result: blob("result"),
         document: None,
     })
@@ -170,16 +172,13 @@ async fn an_approval_shows_who_signed_and_who_rejected() {
             signature: serde_json::json!({}),
         })
     };
-    let rejected = ApprovalEvent::Rejected {
-        person: person("eve"),
-        statement: serde_json::json!({}),
-        reason: None,
-    };
+    let rejected =
+        ApprovalEvent::Rejected { person: person("eve"), statement: blob("no"), reason: None };
     let (granted, refused) = (approval("granted").to_string(), approval("refused").to_string());
     let batch = [
         commit(1, ("approval", &granted), 1, std::slice::from_ref(&opened)).unwrap(),
         commit(2, ("approval", &granted), 2, &[signed("bob")]).unwrap(),
-        commit(3, ("approval", &granted), 3, &[signed("eve"), ApprovalEvent::Granted]).unwrap(),
+        commit(3, ("approval", &granted), 3, &[signed("eve"), ApprovalEvent::Granted {}]).unwrap(),
         commit(4, ("approval", &refused), 1, &[opened]).unwrap(),
         commit(5, ("approval", &refused), 2, &[rejected]).unwrap(),
     ];

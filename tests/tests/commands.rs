@@ -6,9 +6,9 @@ use scenario::running::platform;
 use scenario::scratch::Scratch;
 use serde_json::json;
 use trust::dsse::Envelope;
-use trust::encoding::to_base64;
+use trust::encoding::{Sha256Digest, to_base64};
 use trust::keys::PrivateKey;
-use trust::statement::{Change as Manifest, Statement as _};
+use trust::statement::{Change as Manifest, Decision, DecisionKind, Statement as _};
 
 #[tokio::test]
 async fn a_duplicate_data_source_is_a_conflict() -> anyhow::Result<()> {
@@ -86,6 +86,41 @@ async fn nobody_signs_twice_for_others_or_with_a_key_outside_the_root() -> anyho
     approve(platform, "bob", &id).await?;
     let again = Raw::new(platform, "bob").post(&path, signed(&platform.key("bob")?)?).await?;
     assert_eq!((again.status, again.code()), (409, "approvals.already_signed"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rejection_counts_only_by_ones_own_key_and_also_after_signing() -> anyhow::Result<()> {
+    let platform = platform("commands").await?;
+    let scratch = Scratch::new()?;
+    let file = scratch.file("r.sql", "CREATE TABLE public.rejected (id bigint);\n")?;
+    let id = submit(platform, "to be rejected", &file).await?;
+    let pending = wait_for(platform, &id, "pending_approval").await?;
+    let approval = pending.change.approval.unwrap_or_default();
+    let manifest =
+        scenario::change::reader(platform)?.bytes(&format!("/v1/changes/{id}/manifest")).await?;
+    let said = Manifest::parse(&manifest)?;
+    let signed = |key: &PrivateKey| -> anyhow::Result<String> {
+        let decision = Decision {
+            tenant: said.tenant.clone(),
+            change_sha256: Sha256Digest::of(&manifest),
+            decision: DecisionKind::Reject,
+            reason_sha256: Sha256Digest::of(b""),
+            issued_at: said.issued_at,
+        };
+        let statement = Envelope::around(&decision)?.sign_ed25519(key);
+        Ok(json!({"decision": "reject", "statement": statement}).to_string())
+    };
+    let path = format!("/v1/approvals/{approval}/decisions");
+    let bob = Raw::new(platform, "bob");
+    let refused = bob.post(&path, signed(&PrivateKey::from_seed(&[9; 32]))?).await?;
+    assert_eq!((refused.status, refused.code()), (403, "approvals.key_not_in_root"));
+    let refused = Raw::new(platform, "bob").post(&path, signed(&platform.key("cyd")?)?).await?;
+    assert_eq!((refused.status, refused.code()), (403, "approvals.not_your_key"));
+    approve(platform, "bob", &id).await?;
+    let rejected = Raw::new(platform, "bob").post(&path, signed(&platform.key("bob")?)?).await?;
+    assert_eq!(rejected.status, 202, "{}", rejected.body);
+    wait_for(platform, &id, "rejected").await?;
     Ok(())
 }
 

@@ -174,7 +174,7 @@ impl ApprovalRouting {
     async fn approval(&self, because: &Because<'_>, event: &ApprovalEvent) -> Result<(), Setback> {
         let approval: ApprovalId = because.aggregate().parse()?;
         match event {
-            ApprovalEvent::Granted => {
+            ApprovalEvent::Granted {} => {
                 let change = self.change_of(because).await?;
                 let path = format!("/v1/changes/{change}/record-approval");
                 self.door.tell(because, "record", &path, &RecordApproval { approval }).await;
@@ -185,7 +185,7 @@ impl ApprovalRouting {
                 let body = RecordRejection { approval, by: *person };
                 self.door.tell(because, "record", &path, &body).await;
             }
-            ApprovalEvent::Opened(_) | ApprovalEvent::Signed(_) | ApprovalEvent::Closed => {}
+            ApprovalEvent::Opened(_) | ApprovalEvent::Signed(_) | ApprovalEvent::Closed {} => {}
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use trust::encoding::Sha256Digest;
 use trust::pinned::PinnedRoot;
 use trust::quorum::{LocalRules, granted, signers};
 use trust::statement::{Change, Statement as _};
+use trust::strict;
 
 /// A granted approval, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +68,7 @@ fn one(
 pub fn envelope(manifest: Vec<u8>, signed: &[Signed]) -> Envelope {
     let envelope = Envelope::around_payload(Change::PAYLOAD_TYPE, manifest);
     // What is not of the form of a signature is never counted.
-    let signatures =
-        signed.iter().filter_map(|s| serde_json::from_value::<Signature>(s.signature.clone()).ok());
+    let signatures = signed.iter().filter_map(|s| strict::exact::<Signature>(&s.signature).ok());
     signatures.fold(envelope, Envelope::with_signature)
 }
 

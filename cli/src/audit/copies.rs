@@ -23,7 +23,7 @@ pub fn of(evidence: &Evidence, blobs: &dyn Blobs) -> BTreeMap<String, Vec<u8>> {
         let change = manifest.and_then(|m| approvals::envelope(m, &record.signed).to_json().ok());
         files.extend(change.map(|bytes| (name("change"), bytes)));
         for (index, rejection) in record.rejections.iter().enumerate() {
-            let bytes = serde_json::to_vec(rejection).ok();
+            let bytes = blobs.named(rejection).ok();
             files.extend(bytes.map(|bytes| (name(&format!("decision-{}", index + 1)), bytes)));
         }
     }
@@ -93,6 +93,16 @@ mod tests {
         assert!(files.keys().all(|name| BundleFile::named(name).is_some()), "{files:?}");
         let change = files.values().next().unwrap();
         assert_eq!(Envelope::parse(change).unwrap().signatures().len(), 2);
+    }
+
+    #[test]
+    fn a_rejection_is_copied_as_its_blob() {
+        let mut testimony = Testimony::new().unwrap();
+        testimony.reject(b"{}");
+        let files = of(&testimony.evidence, &testimony.blobs);
+        let (name, bytes) = files.iter().find(|(name, _)| name.contains("decision")).unwrap();
+        assert!(name.ends_with(".decision-1.json"), "{name}");
+        assert_eq!(bytes, b"{}");
     }
 
     #[test]

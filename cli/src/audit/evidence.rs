@@ -6,8 +6,7 @@ use domain::changes::ChangeEvent;
 use domain::identity::{RootPublished, TrustRootEvent};
 use domain::jobs::{Dispatched, Finished, JobEvent};
 use domain::registry::Event;
-use ledger::Commit;
-use serde_json::Value;
+use ledger::{BlobRef, Commit};
 use std::collections::BTreeMap;
 use trust::encoding::Timestamp;
 
@@ -24,7 +23,7 @@ pub struct ApprovalRecord {
     /// The sequence at which the server says that it was enough.
     pub granted: Option<u64>,
     /// The signed decisions of people who rejected it.
-    pub rejections: Vec<Value>,
+    pub rejections: Vec<BlobRef>,
 }
 
 /// A job as recorded.
@@ -134,8 +133,8 @@ fn approval(record: &mut ApprovalRecord, sequence: u64, event: ApprovalEvent) {
     match event {
         ApprovalEvent::Opened(opened) => record.opened = Some(opened),
         ApprovalEvent::Signed(signed) => record.signed.push(signed),
-        ApprovalEvent::Granted => record.granted = Some(sequence),
+        ApprovalEvent::Granted {} => record.granted = Some(sequence),
         ApprovalEvent::Rejected { statement, .. } => record.rejections.push(statement),
-        ApprovalEvent::Closed => {}
+        ApprovalEvent::Closed {} => {}
     }
 }

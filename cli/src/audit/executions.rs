@@ -92,7 +92,11 @@ fn word(
     if !authorities.iter().any(|authority| authority.trust_domain == domain) {
         return Err(Objection::NoAuthority(domain.to_owned()));
     }
-    let verified = verify(&parsed, authorities, *time)?;
+    // As of its arrival, as the server did (ADR 0009): it may have waited for the commit longer than a certificate lives.
+    if said.received_at > *time {
+        return Err(Objection::Finished("received_at"));
+    }
+    let verified = verify(&parsed, authorities, said.received_at)?;
     let result = verified.result();
     fits(tenant, job, dispatched, said, result)?;
     Ok(AgentsWord {
@@ -150,6 +154,7 @@ mod tests {
     use super::*;
     use domain::vocabulary::Outcome;
     use ledger::Severity;
+    use trust::encoding::Timestamp;
     use trust::result::ResultError;
 
     fn checked(spoil: impl FnOnce(&mut Testimony)) -> anyhow::Result<CheckedExecution> {
@@ -185,6 +190,31 @@ mod tests {
         assert_eq!(found.severity(false), Severity::Tampering);
         let found = objection(|t| t.dispatched().unwrap().agent_name = "other".to_owned());
         assert_eq!(found.unwrap(), Objection::Finished("agent"));
+    }
+
+    #[test]
+    fn a_result_that_waited_longer_than_its_certificate_lives_is_still_the_agents_word() {
+        // The testimony's certificates end with November.
+        let december: Timestamp = "2026-12-20T07:00:00.000000Z".parse().unwrap();
+        let waited = |t: &mut Testimony| {
+            t.authorities[0].until = december.plus_seconds(86_400);
+            t.finished().unwrap().time = december;
+        };
+        assert!(checked(waited).unwrap().word.is_ok());
+        let found = objection(|t| {
+            waited(t);
+            t.finished().unwrap().said.received_at = december;
+        });
+        assert!(matches!(found.unwrap(), Objection::Result(_)));
+    }
+
+    #[test]
+    fn a_result_that_arrived_after_its_commit_is_tampering() {
+        let found = objection(|t| {
+            let said = &mut t.finished().unwrap().said;
+            said.received_at = said.received_at.plus_seconds(60);
+        });
+        assert_eq!(found.unwrap(), Objection::Finished("received_at"));
     }
 
     #[test]

@@ -157,9 +157,9 @@ impl References {
     fn approval(&mut self, commit: &Commit, event: &ApprovalEvent) {
         match event {
             ApprovalEvent::Opened(opened) => self.name(commit, &opened.change, None),
-            ApprovalEvent::Granted => self.end(commit, End::Granted),
+            ApprovalEvent::Granted {} => self.end(commit, End::Granted),
             ApprovalEvent::Rejected { .. } => self.end(commit, End::Rejected),
-            ApprovalEvent::Signed(_) | ApprovalEvent::Closed => {}
+            ApprovalEvent::Signed(_) | ApprovalEvent::Closed {} => {}
         }
     }
 
@@ -256,6 +256,7 @@ fn job(
         ("mode", job.mode.name() == dispatched.mode.name()),
         ("attempt", job.attempt == u64::from(dispatched.attempt)),
         ("fence", job.fence == dispatched.fence),
+        ("change", job.change_sha256 == dispatched.change_sha256),
     ] {
         if !holds {
             return Err(Objection::OtherJob(member));
@@ -361,6 +362,8 @@ mod tests {
         };
         let codes = found(|t| t.dispatched().unwrap().fence = 2);
         assert_eq!(codes, ["job_mismatch"]);
+        let codes = found(|t| t.dispatched().unwrap().change_sha256 = None);
+        assert_eq!(codes, ["job_mismatch"]);
         let codes = found(|t| {
             let root = t.evidence.roots.values().next().unwrap().envelope.clone();
             t.dispatched().unwrap().message = root;
@@ -420,11 +423,11 @@ mod tests {
         let mut missing = told.missing().unwrap();
         missing.sort_unstable();
         assert_eq!(missing, [(1, absent), (2, absent), (3, absent)]);
-        told.tell("approval", &approval().to_string(), ApprovalEvent::Closed).unwrap();
+        told.tell("approval", &approval().to_string(), ApprovalEvent::Closed {}).unwrap();
         let mut missing = told.missing().unwrap();
         missing.sort_unstable();
         assert_eq!(missing, [(1, "end_not_recorded"), (2, "end_not_recorded"), (3, absent)]);
-        told.tell("approval", &approval().to_string(), ApprovalEvent::Granted).unwrap();
+        told.tell("approval", &approval().to_string(), ApprovalEvent::Granted {}).unwrap();
         assert_eq!(told.missing().unwrap().len(), 2);
         let finished = Testimony::new().unwrap().finished().unwrap().said.clone();
         told.tell("job", &told_job().to_string(), JobEvent::ended(finished)).unwrap();

@@ -17,9 +17,9 @@ use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
 use trust::message::JobMessage;
 use trust::statement::{
-    AuthorRule, Change, DispatcherRole, Environment, Job, JobResult, LogPosition, Mode, Person,
-    PolicyRef, RoleGrant, Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _, Step,
-    StepKind, Target, Transition, TrustKey,
+    AuthorRule, Change, Decision, DispatcherRole, Environment, Job, JobResult, LogPosition, Mode,
+    Person, PolicyRef, RoleGrant, Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _,
+    Step, StepKind, Target, Transition, TrustKey,
 };
 
 pub const AGENT: &str = "spiffe://example.org/tenant/acme/agent/edge";
@@ -261,6 +261,7 @@ impl Testimony {
             counted: Vec::new(),
             started_at: at(1)?,
             finished_at: at(2)?,
+            received_at: at(2)?,
             result: self.blobs.put(envelope.to_json()?, JobResult::PAYLOAD_TYPE),
             document: None,
         };
@@ -274,9 +275,10 @@ impl Testimony {
             fence: 1,
             message: self.blobs.put(message, "application/json"),
             job_sha256,
+            change_sha256: Some(change_sha256),
             not_after: at(86_400)?,
         };
-        let finished = Some(FinishedRecord { said, sequence: 11, time: at(3)? });
+        let finished = Some(FinishedRecord { said, sequence: 11, time: at(10)? });
         let record = JobRecord { dispatched: Some(dispatched), finished };
         self.evidence.jobs.insert(job_key(), record);
         Ok(())
@@ -349,6 +351,12 @@ impl Testimony {
 
     pub fn approval(&mut self) -> &mut ApprovalRecord {
         self.evidence.approvals.entry(approval_key()).or_default()
+    }
+
+    /// Somebody rejected it by this envelope.
+    pub fn reject(&mut self, envelope: &[u8]) {
+        let blob = self.blobs.put(envelope.to_vec(), Decision::PAYLOAD_TYPE);
+        self.approval().rejections.push(blob);
     }
 
     pub fn dispatched(&mut self) -> anyhow::Result<&mut Dispatched> {

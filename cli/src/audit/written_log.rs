@@ -116,7 +116,7 @@ fn until_lock_grant(testimony: &Testimony) -> anyhow::Result<Writing> {
             log.append(at, &[ApprovalEvent::Signed(signed.clone())])?;
         }
         if record.granted.is_some() {
-            log.append(at, &[ApprovalEvent::Granted])?;
+            log.append(at, &[ApprovalEvent::Granted {}])?;
         }
     }
     let granted = DataSourceEvent::LockGranted { change: change_id(), fence: 1 };

@@ -1,6 +1,7 @@
 //! The one shared judgement of a stored message: a good commit, or condemned and why.
 //!
-//! Appender, followers and verifiers all call [`judge`], so that none can be shown a commit that another refuses.
+//! Appender and followers call [`judge`], verifiers the two halves that it is made of: none can be shown a commit that
+//! another refuses.
 //! Source: PROTOCOL.md section 1, "Reading".
 
 use crate::commit::{CommitError, Envelope};
@@ -155,7 +156,7 @@ pub fn judge(
 
 /// Everything that a message shows by itself, which is all but its place in the aggregate's chain.
 ///
-/// For a verifier that has lost earlier commits; whoever has them all calls [`judge`].
+/// For a verifier, which may have lost earlier commits; whoever has them all calls [`judge`].
 pub fn judge_alone(log: &LogIdentity, stored: &Stored<'_>) -> Result<Commit, Condemned> {
     let hash = CommitHash::of(stored.payload);
     match attested(log, stored, &hash) {

@@ -5,8 +5,9 @@
 //! 1. [`commit`]: one command's events are one message, an [`Envelope`]. Its bytes are fixed when they are written.
 //! 2. [`hash`] and [`signature`]: `h` = BLAKE3 of those bytes; each commit names the `h` of its aggregate's previous
 //!    one; the writer signs `h`. [`name`] and [`subject`] say what may stand in a commit and where it is stored.
-//! 3. [`condemn`]: [`judge`] is the only place that says whether a stored message is a good commit. The appender,
-//!    every follower and the verifier call it; [`chain`] holds the last good commit of every aggregate for it.
+//! 3. [`condemn`]: the only place that says whether a stored message is a good commit. The appender and every follower
+//!    call [`judge`]. The verifier calls its two halves, [`judge_alone`] and then the link to the aggregate's last
+//!    good commit, because it goes on where messages are lost.
 //! 4. [`receipt`]: what a caller keeps, and the positions that readers store. [`blob`]: large values by digest.
 //! 5. [`mod@line`] and [`bundle`]: how a log leaves the system, byte by byte, as evidence.
 //! 6. [`policy`] and [`verify`]: what a verifier trusts (never anything out of the bundle), and the verdict:
@@ -22,7 +23,6 @@
 
 pub mod blob;
 pub mod bundle;
-pub mod chain;
 pub mod commit;
 pub mod condemn;
 pub mod hash;
@@ -38,7 +38,6 @@ pub mod verify;
 
 pub use blob::{BlobError, BlobRef, blob_refs};
 pub use bundle::{BundleError, BundleFile, BundleSource, Entry, EntryKind, Manifest, blob_file};
-pub use chain::Heads;
 pub use commit::{
     Actor, ActorKind, AggregateRef, Auth, CommandRef, CommitError, Envelope, EventEntry,
     MAX_COMMIT_BYTES, SPEC, commit_time,

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::str::FromStr;
+use trust::names::{is_origin, is_slug, is_type_id_suffix};
 
 /// Which rule a name breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,14 +42,6 @@ fn lower_or_digit(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
-fn is_origin(text: &str) -> bool {
-    starts_and_goes_on(text, 127, lower_or_digit, |b| lower_or_digit(b) || b == b'.' || b == b'-')
-}
-
-fn is_slug(text: &str) -> bool {
-    starts_and_goes_on(text, 63, lower_or_digit, |b| lower_or_digit(b) || b == b'-')
-}
-
 fn is_word(text: &str) -> bool {
     starts_and_goes_on(text, 63, |b| b.is_ascii_lowercase(), |b| lower_or_digit(b) || b == b'_')
 }
@@ -57,7 +50,7 @@ fn is_event_type(text: &str) -> bool {
     text.len() <= 127 && text.contains('.') && text.split('.').all(is_word)
 }
 
-/// `TypeID` 0.3: 26 digits of Crockford's base32 hold 128 bits, so the first one is at most 7.
+/// `TypeID` 0.3.
 fn is_id(text: &str) -> bool {
     let Some((prefix, suffix)) = text.rsplit_once('_') else { return false };
     let prefix_ok = starts_and_goes_on(
@@ -66,10 +59,7 @@ fn is_id(text: &str) -> bool {
         |b| b.is_ascii_lowercase(),
         |b| b.is_ascii_lowercase() || b == b'_',
     ) && !prefix.ends_with('_');
-    prefix_ok
-        && suffix.len() == 26
-        && suffix.bytes().next().is_some_and(|b| (b'0'..=b'7').contains(&b))
-        && suffix.bytes().all(|b| lower_or_digit(b) && !b"ilou".contains(&b))
+    prefix_ok && is_type_id_suffix(suffix)
 }
 
 macro_rules! name {

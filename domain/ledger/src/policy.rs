@@ -48,8 +48,8 @@ pub enum PolicyError {
         /// The version.
         version: u64,
     },
-    /// An authority whose time ends before it starts.
-    #[error("an authority of {0} ends before it starts")]
+    /// An authority whose time is empty.
+    #[error("an authority of {0} is believed at no time")]
     Authority(String),
     /// The policy does not name this log.
     #[error("the policy does not name the log {0}")]
@@ -122,9 +122,9 @@ pub struct AgentAuthority {
     pub trust_domain: String,
     /// SHA-256 of the authority's SPKI DER.
     pub spki_sha256: Sha256Digest,
-    /// First moment.
+    /// From when on its certificates are believed.
     pub from: Timestamp,
-    /// Last moment.
+    /// Until when, exclusive, as in a trust root.
     pub until: Timestamp,
 }
 
@@ -170,7 +170,7 @@ impl Policy {
                 return Err(PolicyError::Root { tenant: tenant.clone(), version: *version });
             }
         }
-        match self.agent_authorities.iter().find(|authority| authority.until < authority.from) {
+        match self.agent_authorities.iter().find(|authority| authority.until <= authority.from) {
             Some(authority) => Err(PolicyError::Authority(authority.trust_domain.clone())),
             None => Ok(()),
         }

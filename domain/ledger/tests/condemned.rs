@@ -3,12 +3,11 @@
 mod workbench;
 
 use countersign_ledger::{
-    Commit, CommitHash, Condemned, Head, Heads, IdText, Line, MAX_COMMIT_BYTES, Reason, judge,
-    sign_hash,
+    Commit, CommitHash, Condemned, Head, IdText, Line, MAX_COMMIT_BYTES, Reason, judge, sign_hash,
 };
 use serde_json::{Value, json};
 use trust::keys::PrivateKey;
-use workbench::{Workbench, id};
+use workbench::{Heads, Workbench, id};
 
 /// A log with version 1 of a change, and the line of its version 2.
 struct Case {

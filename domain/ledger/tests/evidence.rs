@@ -220,6 +220,18 @@ fn a_damaged_earlier_bundle_proves_nothing() {
 }
 
 #[test]
+fn an_earlier_bundle_that_lacks_commits_is_told() {
+    let (bench, bundle) = grown().unwrap();
+    let mut cut = bundle.clone();
+    cut.lines.truncate(9);
+    for (earlier, sequence) in [(cut, 10), (bundle.clone().without_line(3), 4)] {
+        let report = bench.verify_against(&bundle, &earlier).unwrap();
+        assert_eq!((report.exit_code(), codes(&report)), (8, vec!["earlier_incomplete"]));
+        assert_eq!(report.first_bad().unwrap().fault, Fault::EarlierIncomplete { sequence });
+    }
+}
+
+#[test]
 fn held_hashes_of_another_log_are_refused() {
     let (bench, _) = grown().unwrap();
     let expected = Expected::new("other.log".parse().unwrap(), BTreeMap::new());
@@ -300,8 +312,10 @@ fn a_policy_that_contradicts_itself_is_refused() {
     let key = PrivateKey::from_seed(&[1; 32]).public();
     let witness = |name: &str| json!({"name": name, "spki": key});
     let root = json!({"tenant": "acme", "version": 1, "sha256": "0".repeat(64)});
-    let authority = json!({"trust_domain": "a.example", "spki_sha256": "0".repeat(64),
-        "from": "2026-11-20T07:00:00.000001Z", "until": "2026-11-20T07:00:00.000000Z"});
+    let authority = |until: &str| {
+        json!([{"trust_domain": "a.example", "spki_sha256": "0".repeat(64),
+            "from": "2026-11-20T07:00:00.000001Z", "until": until}])
+    };
     let policy = serde_json::to_value(Workbench::opened().unwrap().policy()).unwrap();
     let twice = json!([policy["logs"][0], policy["logs"][0]]);
     for (pointer, wrong, expected) in [
@@ -315,7 +329,8 @@ fn a_policy_that_contradicts_itself_is_refused() {
         ("/logs/0/gaps", json!([0]), "gaps"),
         ("/logs/0/gaps", json!([3, 3]), "gaps"),
         ("/roots", json!([root, root]), "twice"),
-        ("/agent_authorities", json!([authority]), "ends before"),
+        ("/agent_authorities", authority("2026-11-20T07:00:00.000000Z"), "at no time"),
+        ("/agent_authorities", authority("2026-11-20T07:00:00.000001Z"), "at no time"),
     ] {
         let mut value = policy.clone();
         *value.pointer_mut(pointer).unwrap() = wrong;

@@ -284,7 +284,9 @@ class Log:
             need(spki[:12].hex() == "302a300506032b6570032100" and len(spki) == 44, "writer is no Ed25519 key")
             self.writers.append((hashlib.sha256(spki).hexdigest(), spki[12:], writer["from_sequence"], writer["to_sequence"]))
         self.gaps = set(policy["gaps"])
-        self.last, self.lost, self.heads, self.blobs = 0, 0, {}, {}
+        self.last, self.heads, self.blobs = 0, {}, {}
+        # Lost sequences: those that the policy names, all others, and how many already explain a missing version.
+        self.declared, self.undeclared, self.used = 0, 0, 0
         self.tampering, self.missing = [], []
 
     def line(self, number, raw):
@@ -305,8 +307,9 @@ class Log:
             self.tampering.append(f"sequence {sequence}, line {number}: {why}")
 
     def skip_to(self, sequence):
-        self.lost += sequence - 1 - self.last
-        unnamed = sequence - 1 - self.last - sum(self.last < gap < sequence for gap in self.gaps)
+        declared = sum(self.last < gap < sequence for gap in self.gaps)
+        unnamed = sequence - 1 - self.last - declared
+        self.declared, self.undeclared = self.declared + declared, self.undeclared + unnamed
         if unnamed > 0:
             self.missing.append(f"{unnamed} of the sequences {self.last + 1} to {sequence - 1} missing")
 
@@ -324,14 +327,17 @@ class Log:
                 if id_ == c["writer"] == key_id and first <= sequence and (last is None or sequence <= last)]
         message = b"countersign.dev/commit-signature/v1\n" + h
         need(len(signature) == 64 and any(ed25519_verifies(key, message, signature) for key in keys), "signature is wrong")
-        version, prev, lost = self.heads.get(subject, (0, ZERO, 0))
+        version, prev, declared, undeclared = self.heads.get(subject, (0, ZERO, 0, 0))
+        declared, undeclared = self.declared - declared, self.undeclared - undeclared
         ahead = c["version"] - version - 1
-        if 0 < ahead <= self.lost - lost:
-            self.missing.append(f"sequence {sequence}: {ahead} earlier versions missing")
+        if 0 < ahead <= min(declared + undeclared, self.declared + self.undeclared - self.used):
+            self.used += ahead
+            if ahead > declared:
+                self.missing.append(f"sequence {sequence}: {ahead} earlier versions missing")
         else:
             need(ahead == 0, f"version {c['version']} after {version}")
             need(c["prev"] == prev, "prev is wrong")
-        self.heads[subject] = (c["version"], line["hash"], self.lost)
+        self.heads[subject] = (c["version"], line["hash"], self.declared, self.undeclared)
         if sequence == 1:
             need((c["tenant"], c["aggregate"]["type"], c["events"][0]["type"]) == ("system", "log", "log.opened"),
                  "sequence 1 is not log.opened")
@@ -362,7 +368,7 @@ def main(folder, policy_file, shard):
         if sha256 not in present:
             log.missing.append(f"blob {sha256} missing")
         elif sha256 not in log.blobs:
-            (log.missing if log.lost else log.tampering).append(f"blob {sha256} named by no commit")
+            (log.missing if log.declared + log.undeclared else log.tampering).append(f"blob {sha256} named by no commit")
         else:
             with open(os.path.join(blobs, sha256), "rb") as file:
                 data = file.read()

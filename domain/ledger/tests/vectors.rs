@@ -6,8 +6,7 @@ mod workbench;
 
 use anyhow::{Context as _, ensure};
 use countersign_ledger::{
-    CommitHash, Entry, EntryKind, Heads, Line, Policy, Receipt, RequestDigest, Verdict,
-    verify_bundle,
+    CommitHash, Entry, EntryKind, Line, Policy, Receipt, RequestDigest, Verdict, verify_bundle,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use trust::encoding::to_base64;
-use workbench::{Bundle, GOLDEN_SEED, Workbench};
+use workbench::{Bundle, GOLDEN_SEED, Heads, Workbench};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
@@ -128,23 +127,34 @@ fn the_golden_bundle_and_its_receipts_are_intact() {
     }
 }
 
-/// Runs the second verifier on a copy of the golden bundle after `change`; its exit code.
+/// Judges a copy of the golden bundle after `change` with both verifiers, which must agree; the exit code.
 fn independent(name: &str, change: impl FnOnce(&mut Bundle)) -> anyhow::Result<i32> {
+    with_gaps(name, &[], change)
+}
+
+/// The same, where the policy names lost sequences.
+fn with_gaps(name: &str, gaps: &[u64], change: impl FnOnce(&mut Bundle)) -> anyhow::Result<i32> {
     let root = std::env::temp_dir().join(format!("cs-ledger-{}-{name}", std::process::id()));
     let mut bundle = read_bundle(&folder().join("bundle"))?;
     change(&mut bundle);
     write_bundle(&bundle, &root)?;
+    let mut policy = Policy::parse(&fs::read(folder().join("policy.json"))?)?;
+    policy.logs.iter_mut().for_each(|log| log.gaps = gaps.to_vec());
+    fs::write(root.join("policy"), policy.encode()?)?;
+    let ours = verify_bundle(&bundle, &policy, &"main".parse()?, None)?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/independent_verifier.py");
     let output = Command::new("python3")
         .arg(script)
         .arg(&root)
-        .arg(folder().join("policy.json"))
+        .arg(root.join("policy"))
         .output()
         .context("python3 is needed to run the independent verifier")?;
     fs::remove_dir_all(&root)?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(said.contains("not sealed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    output.status.code().context("an exit code")
+    let code = output.status.code().context("an exit code")?;
+    ensure!(code == i32::from(ours.exit_code()), "{said} but {:?}", ours.findings);
+    Ok(code)
 }
 
 #[test]
@@ -165,4 +175,22 @@ fn an_independent_verifier_agrees_about_the_golden_bundle() {
         let flip = |bundle: &mut Bundle| bundle.lines[4][at] ^= 4;
         assert_eq!(independent(&format!("flip-{at}"), flip).unwrap(), 7, "byte {at}");
     }
+}
+
+#[test]
+fn an_independent_verifier_agrees_about_gaps_that_the_policy_names() {
+    // Sequence 2 is the first version of an aggregate that goes on at sequence 7.
+    let lost = |sequences: &'static [u64]| {
+        move |bundle: &mut Bundle| {
+            let kept = bundle.lines.iter().filter(|line| {
+                let sequence = Line::parse(line).map(|line| line.sequence);
+                sequence.is_ok_and(|sequence| !sequences.contains(&sequence))
+            });
+            bundle.lines = kept.cloned().collect();
+        }
+    };
+    assert_eq!(with_gaps("named", &[2], lost(&[2])).unwrap(), 0);
+    assert_eq!(with_gaps("unnamed", &[], lost(&[2])).unwrap(), 8);
+    assert_eq!(with_gaps("half", &[2], lost(&[2, 3])).unwrap(), 8);
+    assert_eq!(with_gaps("here", &[2], |_| {}).unwrap(), 8);
 }

@@ -3,6 +3,7 @@
 use super::event::Opened;
 use crate::ids::PrincipalId;
 use crate::personal::Personal;
+use ::ledger::blob::BlobRef;
 use serde_json::Value;
 
 /// A command on an approval.
@@ -21,8 +22,8 @@ pub enum ApprovalCommand {
     Reject {
         /// Whose key verified the decision under the current root; none if no key did.
         signer: Option<Signer>,
-        /// The `decision.v1` envelope, as it was sent.
-        statement: Value,
+        /// The stored `decision.v1` envelope.
+        statement: BlobRef,
         /// Why.
         reason: Option<Personal>,
     },

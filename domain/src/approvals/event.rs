@@ -22,21 +22,21 @@ pub enum ApprovalEvent {
     Signed(Signed),
     /// Enough people of the required roles signed.
     #[serde(rename = "approval.granted")]
-    Granted,
+    Granted {},
     /// A person rejected the change.
     #[serde(rename = "approval.rejected")]
     Rejected {
         /// Who.
         person: PrincipalId,
         /// Their `decision.v1` envelope.
-        #[schemars(with = "schema::Object")]
-        statement: Value,
+        #[schemars(with = "schema::Blob")]
+        statement: BlobRef,
         /// Why.
         reason: Option<Personal>,
     },
     /// The change was taken back: nobody may sign any more.
     #[serde(rename = "approval.closed")]
-    Closed,
+    Closed {},
 }
 
 /// What people are asked to sign, and how many of them.

@@ -3,6 +3,8 @@
 //! Counting here answers "granted?" early; the agent counts again, from the signatures alone, before it runs anything.
 
 mod command;
+#[cfg(test)]
+mod counting;
 mod event;
 #[cfg(test)]
 mod tests;
@@ -72,14 +74,17 @@ impl Approval {
             (_, ApprovalCommand::Open(_)) => Err(ApprovalError::AlreadyOpen),
             (Phase::Absent, _) => Err(ApprovalError::NotFound),
             (Phase::Open, ApprovalCommand::Countersign { signer, signature }) => {
-                let signer = self.may_sign(by.id, at, signer)?;
+                let signer = self.may_decide(by.id, at, signer)?;
+                if self.signed.contains_key(&by.id) {
+                    return Err(ApprovalError::AlreadySigned);
+                }
                 Ok(self.countersign(Signed { person: by.id, roles: signer.roles, signature }))
             }
             (Phase::Open, ApprovalCommand::Reject { signer, statement, reason }) => {
-                let _signer = self.may_sign(by.id, at, signer)?;
-                Ok(vec![ApprovalEvent::Rejected { person: by.id, statement, reason }])
+                let Signer { person, .. } = self.may_decide(by.id, at, signer)?;
+                Ok(vec![ApprovalEvent::Rejected { person, statement, reason }])
             }
-            (Phase::Open, ApprovalCommand::Close) => Ok(vec![ApprovalEvent::Closed]),
+            (Phase::Open, ApprovalCommand::Close) => Ok(vec![ApprovalEvent::Closed {}]),
             (Phase::Granted | Phase::Rejected | Phase::Closed, _) => Err(ApprovalError::Closed),
         }
     }
@@ -91,7 +96,8 @@ impl Approval {
         Ok(vec![ApprovalEvent::Opened(opened)])
     }
 
-    fn may_sign(
+    /// A decision is signed by the caller's own key, before the deadline, and never by the author.
+    fn may_decide(
         &self,
         caller: PrincipalId,
         at: Timestamp,
@@ -105,9 +111,6 @@ impl Approval {
         if caller == opened.author {
             return Err(ApprovalError::Author);
         }
-        if self.signed.contains_key(&caller) {
-            return Err(ApprovalError::AlreadySigned);
-        }
         if at >= opened.deadline {
             return Err(ApprovalError::Expired);
         }
@@ -120,7 +123,7 @@ impl Approval {
         let stages = self.opened.iter().flat_map(|opened| &opened.stages);
         let granted = stages.into_iter().all(|stage| is_met(stage, &everyone));
         std::iter::once(ApprovalEvent::Signed(signed))
-            .chain(granted.then_some(ApprovalEvent::Granted))
+            .chain(granted.then_some(ApprovalEvent::Granted {}))
             .collect()
     }
 
@@ -133,9 +136,9 @@ impl Approval {
             ApprovalEvent::Signed(signed) => {
                 self.signed.insert(signed.person, signed);
             }
-            ApprovalEvent::Granted => self.phase = Phase::Granted,
+            ApprovalEvent::Granted {} => self.phase = Phase::Granted,
             ApprovalEvent::Rejected { .. } => self.phase = Phase::Rejected,
-            ApprovalEvent::Closed => self.phase = Phase::Closed,
+            ApprovalEvent::Closed {} => self.phase = Phase::Closed,
         }
     }
 }

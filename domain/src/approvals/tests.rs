@@ -51,7 +51,11 @@ fn signed(name: &str, roles: &[&str]) -> ApprovalEvent {
 }
 
 fn reject(name: &str) -> ApprovalCommand {
-    ApprovalCommand::Reject { signer: Some(signer(name, &[])), statement: json!({}), reason: None }
+    ApprovalCommand::Reject {
+        signer: Some(signer(name, &[])),
+        statement: blob(b"no"),
+        reason: None,
+    }
 }
 
 #[test]
@@ -93,7 +97,7 @@ fn the_last_signature_grants() {
     approval()
         .given(vec![open(2), signed("bob", &[])])
         .when(by("cy", sign("cy", &[])))
-        .then_expect_events(vec![signed("cy", &[]), ApprovalEvent::Granted]);
+        .then_expect_events(vec![signed("cy", &[]), ApprovalEvent::Granted {}]);
 }
 
 #[test]
@@ -107,7 +111,7 @@ fn a_requirement_waits_for_somebody_of_the_role() {
     approval()
         .given(vec![open, signed("bob", &["lead"])])
         .when(by("cy", sign("cy", &["dba"])))
-        .then_expect_events(vec![signed("cy", &["dba"]), ApprovalEvent::Granted]);
+        .then_expect_events(vec![signed("cy", &["dba"]), ApprovalEvent::Granted {}]);
 }
 
 #[test]
@@ -151,23 +155,98 @@ fn nobody_signs_after_the_deadline() {
         .then_expect_error(ApprovalError::Expired);
 }
 
+fn rejected(name: &str) -> ApprovalEvent {
+    ApprovalEvent::Rejected { person: person(name), statement: blob(b"no"), reason: None }
+}
+
 #[test]
 fn a_rejection_ends_it() {
-    let rejected =
-        ApprovalEvent::Rejected { person: person("bob"), statement: json!({}), reason: None };
+    let rejected = rejected("bob");
     approval()
         .given(vec![open(2)])
         .when(by("bob", reject("bob")))
         .then_expect_events(vec![rejected.clone()]);
+    for command in [sign("cy", &[]), reject("cy"), reject("bob")] {
+        approval()
+            .given(vec![open(2), rejected.clone()])
+            .when(by("cy", command))
+            .then_expect_error(ApprovalError::Closed);
+    }
+}
+
+#[test]
+fn whoever_signed_may_still_reject() {
     approval()
-        .given(vec![open(2), rejected])
-        .when(by("cy", sign("cy", &[])))
-        .then_expect_error(ApprovalError::Closed);
+        .given(vec![open(2), signed("bob", &[])])
+        .when(by("bob", reject("bob")))
+        .then_expect_events(vec![rejected("bob")]);
+}
+
+#[test]
+fn nobody_rejects_what_does_not_exist() {
+    approval()
+        .given_no_previous_events()
+        .when(by("bob", reject("bob")))
+        .then_expect_error(ApprovalError::NotFound);
+}
+
+#[test]
+fn the_author_does_not_reject() {
+    approval()
+        .given(vec![open(2)])
+        .when(by("ada", reject("ada")))
+        .then_expect_error(ApprovalError::Author);
+}
+
+#[test]
+fn a_key_outside_the_root_does_not_reject() {
+    let command = ApprovalCommand::Reject { signer: None, statement: blob(b"no"), reason: None };
+    approval()
+        .given(vec![open(2)])
+        .when(by("bob", command))
+        .then_expect_error(ApprovalError::KeyNotInRoot);
+}
+
+#[test]
+fn nobody_rejects_with_somebody_elses_key() {
+    approval()
+        .given(vec![open(2)])
+        .when(by("bob", reject("cy")))
+        .then_expect_error(ApprovalError::NotYourKey);
+}
+
+#[test]
+fn nobody_rejects_after_the_deadline() {
+    approval()
+        .given(vec![open(2)])
+        .when(at("2026-11-21T07:00:00.000000Z", "bob", reject("bob")))
+        .then_expect_error(ApprovalError::Expired);
+}
+
+#[test]
+fn every_stage_must_be_met() {
+    let stage = |role: &str| Stage {
+        name: role.to_owned(),
+        quorum: 1,
+        requirements: vec![Requirement { role: role.to_owned(), count: 1 }],
+    };
+    let stages = vec![stage("dba"), stage("lead")];
+    let open = ApprovalEvent::Opened(Opened { stages, ..opened(1, vec![]) });
+    for (first, then) in [("dba", "lead"), ("lead", "dba")] {
+        approval()
+            .given(vec![open.clone()])
+            .when(by("bob", sign("bob", &[first])))
+            .then_expect_events(vec![signed("bob", &[first])]);
+        approval()
+            .given(vec![open.clone(), signed("bob", &[first])])
+            .when(by("cy", sign("cy", &[then])))
+            .then_expect_events(vec![signed("cy", &[then]), ApprovalEvent::Granted {}]);
+    }
 }
 
 #[test]
 fn a_granted_approval_takes_no_more_decisions() {
-    let granted = vec![open(1), signed("bob", &[]), ApprovalEvent::Granted];
+    let granted = vec![open(1), signed("bob", &[]), ApprovalEvent::Granted {}];
     for command in [sign("cy", &[]), reject("cy"), ApprovalCommand::Close] {
         approval()
             .given(granted.clone())
@@ -181,5 +260,11 @@ fn a_cancelled_changes_approval_is_closed() {
     approval()
         .given(vec![open(2)])
         .when(by("flow", ApprovalCommand::Close))
-        .then_expect_events(vec![ApprovalEvent::Closed]);
+        .then_expect_events(vec![ApprovalEvent::Closed {}]);
+    for command in [ApprovalCommand::Close, sign("bob", &[])] {
+        approval()
+            .given(vec![open(2), ApprovalEvent::Closed {}])
+            .when(by("bob", command))
+            .then_expect_error(ApprovalError::Closed);
+    }
 }

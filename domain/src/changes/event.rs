@@ -76,7 +76,8 @@ pub enum ChangeEvent {
         /// The schema afterwards.
         fingerprint: Option<String>,
     },
-    /// The change did not run, or was rolled back; `code` names the reason.
+    /// The change did not run, was rolled back, or stopped half-way: then `code` is `failed_partial`. Otherwise it names
+    /// the reason, such as the agent's refusal or the SQLSTATE.
     #[serde(rename = "schema.failed")]
     Failed {
         /// The reason's name: a refusal, a check or a SQLSTATE.

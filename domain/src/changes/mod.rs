@@ -62,7 +62,7 @@ pub enum Phase {
     Rejected,
     /// The author took it back.
     Cancelled,
-    /// It did not run, or was rolled back.
+    /// It did not run, was rolled back, or stopped half-way.
     Failed,
     /// Nobody knows whether it ran.
     Unknown,
@@ -228,12 +228,18 @@ impl Change {
     fn take_result(&self, report: ExecutionReport) -> Result<Vec<ChangeEvent>, ChangeError> {
         let ExecutionReport { job, outcome, refusal, sqlstate, fingerprint, result } = report;
         self.expect_job(job)?;
-        let code = refusal.clone().or_else(|| sqlstate.clone());
+        let reason = match outcome {
+            // What was left behind matters more than the error that stopped it.
+            Outcome::FailedPartial => None,
+            Outcome::Succeeded | Outcome::FailedClean | Outcome::Unknown | Outcome::Refused => {
+                refusal.clone().or_else(|| sqlstate.clone())
+            }
+        };
         let ended = match outcome {
             Outcome::Succeeded => ChangeEvent::Applied { job, fingerprint },
             Outcome::Unknown => ChangeEvent::OutcomeUnknown { job },
             Outcome::FailedClean | Outcome::FailedPartial | Outcome::Refused => {
-                let code = code.unwrap_or_else(|| outcome.name().to_owned());
+                let code = reason.unwrap_or_else(|| outcome.name().to_owned());
                 ChangeEvent::Failed { code, job: Some(job) }
             }
         };

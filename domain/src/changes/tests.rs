@@ -88,6 +88,14 @@ fn a_change_is_drafted_and_submitted_in_one_commit() {
 }
 
 #[test]
+fn a_draft_may_wait_to_be_submitted() {
+    change()
+        .given_no_previous_events()
+        .when(by("ada", ChangeCommand::Draft(draft(Start::OnApproval, false))))
+        .then_expect_events(vec![drafted(Start::OnApproval)]);
+}
+
+#[test]
 fn a_change_is_drafted_only_once() {
     change()
         .given(vec![drafted(Start::OnApproval)])
@@ -205,13 +213,15 @@ fn an_approval_is_recorded_only_once() {
 #[test]
 fn a_rejection_ends_the_change() {
     let command = ChangeCommand::RecordRejection { approval: approval(), by: person("bob") };
+    let rejected = ChangeEvent::Rejected { approval: approval(), by: person("bob") };
     change()
         .given(until(Phase::PendingApproval, Start::OnApproval))
+        .when(by("flow", command.clone()))
+        .then_expect_events(vec![rejected.clone()]);
+    change()
+        .given([until(Phase::PendingApproval, Start::OnApproval), vec![rejected]].concat())
         .when(by("flow", command))
-        .then_expect_events(vec![ChangeEvent::Rejected {
-            approval: approval(),
-            by: person("bob"),
-        }]);
+        .then_expect_error(ChangeError::NotPending);
 }
 
 #[test]
@@ -270,6 +280,39 @@ fn a_result_ends_the_change_as_the_agent_says() {
             .when(by("flow", ChangeCommand::RecordResult(report(outcome))))
             .then_expect_events(vec![taken, ended]);
     }
+}
+
+/// How a change ends on a report of these words.
+fn ended(outcome: Outcome, refusal: Option<&str>, sqlstate: Option<&str>) -> ChangeEvent {
+    let report = ExecutionReport {
+        refusal: refusal.map(str::to_owned),
+        sqlstate: sqlstate.map(str::to_owned),
+        fingerprint: Some("pgfp1:1".to_owned()),
+        ..report(outcome)
+    };
+    let applying = Change { job: Some(job()), ..Change::default() };
+    applying.take_result(report).unwrap().pop().unwrap()
+}
+
+#[test]
+fn a_failed_change_shows_the_refusal_before_the_sqlstate() {
+    let failed = |code: &str| ChangeEvent::Failed { code: code.to_owned(), job: Some(job()) };
+    let refused = ended(Outcome::Refused, Some("drifted"), Some("42P07"));
+    assert_eq!(refused, failed("drifted"));
+    assert_eq!(ended(Outcome::FailedClean, None, Some("42P07")), failed("42P07"));
+}
+
+#[test]
+fn a_partly_applied_change_never_looks_cleanly_failed() {
+    let failed = ended(Outcome::FailedPartial, None, Some("42P07"));
+    let code = "failed_partial".to_owned();
+    assert_eq!(failed, ChangeEvent::Failed { code, job: Some(job()) });
+}
+
+#[test]
+fn an_applied_change_has_the_fingerprint_of_its_result() {
+    let applied = ChangeEvent::Applied { job: job(), fingerprint: Some("pgfp1:1".to_owned()) };
+    assert_eq!(ended(Outcome::Succeeded, None, None), applied);
 }
 
 #[test]
@@ -336,6 +379,23 @@ fn a_change_is_cancelled_by_its_author_or_an_operator_until_it_is_being_applied(
         .given(until(Phase::Applied, Start::OnRelease))
         .when(by("ada", ChangeCommand::Cancel { as_operator: false }))
         .then_expect_error(ChangeError::Ended);
+}
+
+#[test]
+fn a_change_that_ended_is_not_cancelled() {
+    for end in [
+        ChangeEvent::Cancelled { by: person("ada") },
+        ChangeEvent::Rejected { approval: approval(), by: person("bob") },
+        ChangeEvent::Failed { code: "42P07".to_owned(), job: Some(job()) },
+        ChangeEvent::OutcomeUnknown { job: job() },
+    ] {
+        for as_operator in [true, false] {
+            change()
+                .given([until(Phase::Checking, Start::OnRelease), vec![end.clone()]].concat())
+                .when(by("ada", ChangeCommand::Cancel { as_operator }))
+                .then_expect_error(ChangeError::Ended);
+        }
+    }
 }
 
 #[test]

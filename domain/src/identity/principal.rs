@@ -7,6 +7,7 @@ use crate::refusal::refusals;
 use crate::schema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use trust::encoding::{Sha256Digest, Timestamp};
 
 refusals! {
@@ -111,6 +112,8 @@ pub struct Principal {
     pub created: Option<PrincipalCreated>,
     /// The tokens that are accepted.
     pub tokens: Vec<Token>,
+    /// The tokens that were, and never are again.
+    pub revoked: BTreeSet<Sha256Digest>,
 }
 
 aggregate!(Principal, "principal", PrincipalCommand, PrincipalEvent, PrincipalError);
@@ -141,7 +144,8 @@ impl Principal {
     }
 
     fn issue(&self, token: Token, at: Timestamp) -> Result<Vec<PrincipalEvent>, PrincipalError> {
-        if self.tokens.iter().any(|known| known.token_sha256 == token.token_sha256) {
+        let issued = self.tokens.iter().any(|known| known.token_sha256 == token.token_sha256);
+        if issued || self.revoked.contains(&token.token_sha256) {
             return Err(PrincipalError::TokenKnown);
         }
         if self.tokens.iter().filter(|known| at < known.expires_at).count() >= MAX_TOKENS {
@@ -156,6 +160,7 @@ impl Principal {
             PrincipalEvent::TokenIssued(token) => self.tokens.push(token),
             PrincipalEvent::TokenRevoked { token_sha256 } => {
                 self.tokens.retain(|token| token.token_sha256 != token_sha256);
+                self.revoked.insert(token_sha256);
             }
         }
     }

@@ -82,9 +82,13 @@ fn a_token_is_issued_once_and_revoked_once() {
         .when(by("ops", revoke(digest(b"t"))))
         .then_expect_events(vec![revoked.clone()]);
     principal(())
-        .given(vec![created, issued, revoked])
+        .given(vec![created.clone(), issued.clone(), revoked.clone()])
         .when(by("ops", revoke(digest(b"t"))))
         .then_expect_error(PrincipalError::TokenUnknown);
+    principal(())
+        .given(vec![created, issued, revoked])
+        .when(by("ops", PrincipalCommand::IssueToken(token("t"))))
+        .then_expect_error(PrincipalError::TokenKnown);
 }
 
 #[test]

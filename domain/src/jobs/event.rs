@@ -90,6 +90,9 @@ pub struct Dispatched {
     /// Of the job statement's payload.
     #[schemars(with = "schema::Digest")]
     pub job_sha256: Sha256Digest,
+    /// Of the manifest that it runs; none for `introspect`.
+    #[schemars(with = "Option<schema::Digest>")]
+    pub change_sha256: Option<Sha256Digest>,
     /// Until when the agent takes it.
     #[schemars(with = "schema::Time")]
     pub not_after: Timestamp,
@@ -124,6 +127,9 @@ pub struct Finished {
     /// By the agent's clock.
     #[schemars(with = "schema::Time")]
     pub finished_at: Timestamp,
+    /// When it arrived, by the result stream's clock: the agent's certificate was valid then. Never after the commit.
+    #[schemars(with = "schema::Time")]
+    pub received_at: Timestamp,
     /// The signed result, as it came.
     #[schemars(with = "schema::Blob")]
     pub result: BlobRef,

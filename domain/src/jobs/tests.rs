@@ -21,6 +21,7 @@ fn dispatched() -> Dispatched {
         fence: 1,
         message: blob(b"message"),
         job_sha256: digest(b"job"),
+        change_sha256: Some(digest(b"manifest")),
         not_after: "2026-11-20T08:00:00.000000Z".parse().unwrap(),
     }
 }
@@ -39,6 +40,7 @@ fn finished(outcome: Outcome, attempt: u32) -> Finished {
         counted: vec![],
         started_at: "2026-11-20T07:00:00.000000Z".parse().unwrap(),
         finished_at: "2026-11-20T07:00:00.000000Z".parse().unwrap(),
+        received_at: "2026-11-20T07:00:00.000000Z".parse().unwrap(),
         result: blob(b"result"),
         document: None,
     }

@@ -210,6 +210,22 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_whose_r_is_of_small_order_is_refused() {
+        use ed25519_dalek::Verifier as _;
+        let public = PrivateKey::from_seed(&[7; 32]).public();
+        // R is the identity, S = H(R, A, M) * a: RFC 8032 without its strictness takes it.
+        let signature: [u8; 64] = from_base64(
+            "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAANaBStWaQTmxZ2jZrrNq/Dpis1QaV6tcvgwreZSEZKAA==",
+        )
+        .unwrap()
+        .try_into()
+        .unwrap();
+        let plain = public.0.verify(b"small order R", &Signature::from_bytes(&signature));
+        assert!(plain.is_ok());
+        assert!(!public.verifies(b"small order R", &signature));
+    }
+
+    #[test]
     fn weak_and_uncanonical_points_are_refused() {
         let mut identity = [0_u8; 32];
         identity[0] = 1;

@@ -77,7 +77,7 @@ checked_text!(
     /// A log's origin: `^[a-z0-9][a-z0-9.-]{0,126}$`.
     Origin,
     "an origin of 1 to 127 of a-z, 0-9, '.' and '-'",
-    |text| starts_plain(text, 127, |b| matches!(b, b'.' | b'-'))
+    is_origin
 );
 checked_text!(
     /// A change: `chg_` and 26 digits of base 32 (`TypeID`).
@@ -121,6 +121,11 @@ pub fn is_slug(text: &str) -> bool {
     starts_plain(text, 63, |b| b == b'-')
 }
 
+/// The origin rule.
+pub fn is_origin(text: &str) -> bool {
+    starts_plain(text, 127, |b| matches!(b, b'.' | b'-'))
+}
+
 fn starts_plain(text: &str, longest: usize, also: impl Fn(u8) -> bool) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     match text.as_bytes() {
@@ -131,9 +136,12 @@ fn starts_plain(text: &str, longest: usize, also: impl Fn(u8) -> bool) -> bool {
     }
 }
 
-/// 26 digits of Crockford's base 32 hold 130 bits: the first is at most 7.
 fn is_type_id(text: &str, prefix: &str) -> bool {
-    let Some(suffix) = text.strip_prefix(prefix) else { return false };
+    text.strip_prefix(prefix).is_some_and(is_type_id_suffix)
+}
+
+/// What follows a `TypeID`'s prefix. 26 digits of Crockford's base 32 hold 130 bits: the first is at most 7.
+pub fn is_type_id_suffix(suffix: &str) -> bool {
     suffix.len() == 26
         && suffix.bytes().next().is_some_and(|b| (b'0'..=b'7').contains(&b))
         && suffix.bytes().all(|b| b"0123456789abcdefghjkmnpqrstvwxyz".contains(&b))

@@ -1,6 +1,8 @@
-//! Who approved, and whether that is enough: the one way of counting, for the predicate and the control plane.
+//! Who approved, and whether that is enough: from the signatures alone, for the predicate and for auditors.
 //!
-//! People are counted, not signatures: a person with three keys is one person, the author is nobody.
+//! People are counted, not signatures: a person with three keys is one person, the author is nobody. The control plane
+//! answers "granted?" early by stages of a policy (`domain::approvals::is_met`); a test there holds that the built-in
+//! policy's stages and this count agree.
 //! Source: PROTOCOL.md section 3, line 8.
 
 use crate::dsse::{Envelope, Parsed};
@@ -153,9 +155,8 @@ pub fn granted(
         Err(_) if counted.passkeys_left_out => return Err(Shortfall::Passkeys),
         verdict => verdict?,
     }
-    let signed = || submission.is_some_and(|s| author_signed(s, change, root, local));
-    if environment.author == AuthorRule::Signed && !signed() {
-        return Err(Shortfall::AuthorUnsigned);
+    if environment.author == AuthorRule::Signed {
+        author_signed(submission, change, root, local)?;
     }
     let (have, need) = (counted.native(), environment.native_min);
     if have < need {
@@ -207,17 +208,28 @@ fn claims_passkey(person: &Person, envelope: &Envelope) -> bool {
 }
 
 fn author_signed(
-    submission: &Parsed<Submission>,
+    submission: Option<&Parsed<Submission>>,
     change: &Parsed<Change>,
     root: &Root,
     local: &LocalRules,
-) -> bool {
-    let said = submission.statement();
+) -> Result<(), Shortfall> {
     let manifest = change.statement();
-    said.tenant == manifest.tenant
-        && said.change_sha256 == change.sha256()
-        && said.author == manifest.author
-        && signers(submission.envelope(), root, &local.revoked_keys).contains(&manifest.author)
+    let fits = |said: &Submission| {
+        said.tenant == manifest.tenant
+            && said.change_sha256 == change.sha256()
+            && said.author == manifest.author
+    };
+    let submission = submission.filter(|submission| fits(submission.statement()));
+    let envelope = submission.ok_or(Shortfall::AuthorUnsigned)?.envelope();
+    if signers(envelope, root, &local.revoked_keys).contains(&manifest.author) {
+        return Ok(());
+    }
+    let mut author = root.roles.people.iter().filter(|person| person.person == manifest.author);
+    Err(if author.any(|author| claims_passkey(author, envelope)) {
+        Shortfall::Passkeys
+    } else {
+        Shortfall::AuthorUnsigned
+    })
 }
 
 fn as_count(number: usize) -> u64 {

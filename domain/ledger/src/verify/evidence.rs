@@ -1,6 +1,6 @@
 //! A whole evidence bundle through the verifier: files, lines, blobs, and an earlier bundle to compare with.
 
-use super::{Caveat, Expected, Fault, Report, Severity, Verifier};
+use super::{Caveat, Expected, Fault, Finding, Report, Severity, Verifier};
 use crate::blob::MAX_BLOB_BYTES;
 use crate::bundle::{
     BundleError, BundleFile, BundleSource, COMMITS_FILE, EntryKind, MANIFEST_FILE,
@@ -102,7 +102,9 @@ impl Expected {
             .first_bad()
             .filter(|finding| finding.fault.severity() == Severity::Tampering)
             .map(|finding| finding.line.unwrap_or_default());
-        Ok(Self { origin: manifest.log, hashes, damaged })
+        let lacks = |finding: &&Finding| matches!(finding.fault, Fault::Missing { .. });
+        let incomplete = report.findings.iter().find(lacks).and_then(|finding| finding.sequence);
+        Ok(Self { origin: manifest.log, hashes, damaged, incomplete })
     }
 }
 

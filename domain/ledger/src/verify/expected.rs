@@ -11,12 +11,14 @@ pub struct Expected {
     pub(super) hashes: BTreeMap<u64, CommitHash>,
     /// First bad line, if the earlier bundle is itself damaged.
     pub(super) damaged: Option<u64>,
+    /// First sequence that the earlier bundle lacks.
+    pub(super) incomplete: Option<u64>,
 }
 
 impl Expected {
     /// Hashes that the verifier holds from elsewhere: receipts, positions.
     pub fn new(origin: Origin, hashes: BTreeMap<u64, CommitHash>) -> Self {
-        Self { origin, hashes, damaged: None }
+        Self { origin, hashes, damaged: None, incomplete: None }
     }
 
     /// The hash at a sequence, asked once.

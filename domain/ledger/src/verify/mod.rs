@@ -84,6 +84,9 @@ impl Verifier {
         if let Some(line) = expected.damaged {
             self.add(None, None, None, Fault::EarlierDamaged { line });
         }
+        if let Some(sequence) = expected.incomplete {
+            self.add(None, None, None, Fault::EarlierIncomplete { sequence });
+        }
         if expected.origin == self.log.origin {
             self.expected = Some(expected);
         } else {

@@ -130,6 +130,12 @@ pub enum Fault {
         /// Its own version.
         found: u64,
     },
+    /// The earlier bundle itself lacks commits, so that less is expected than there was.
+    #[error("the earlier bundle is itself incomplete from sequence {sequence} on")]
+    EarlierIncomplete {
+        /// The first that it lacks.
+        sequence: u64,
+    },
     /// A blob that a commit names is not there.
     #[error("the blob {0} is missing")]
     BlobMissing(Sha256Digest),
@@ -161,6 +167,7 @@ impl Fault {
             Self::ForeignFile(_) => "foreign_file",
             Self::Missing { .. } => "missing",
             Self::MissingSinceEarlier { .. } => "missing_since_earlier",
+            Self::EarlierIncomplete { .. } => "earlier_incomplete",
             Self::GapPresent => "gap_present",
             Self::Unlinked { .. } => "unlinked",
             Self::BlobMissing(_) => "blob_missing",
@@ -186,6 +193,7 @@ impl Fault {
             | Self::ForeignFile(_) => Severity::Tampering,
             Self::Missing { .. }
             | Self::MissingSinceEarlier { .. }
+            | Self::EarlierIncomplete { .. }
             | Self::GapPresent
             | Self::Unlinked { .. }
             | Self::BlobMissing(_)

@@ -5,9 +5,9 @@ use anyhow::Context as _;
 use countersign_ledger::policy::POLICY_FORMAT;
 use countersign_ledger::{
     Actor, ActorKind, AggregateRef, Auth, BlobRef, BundleSource, CommandRef, Commit, CommitHash,
-    Entry, EntryKind, Envelope, EventEntry, Head, IdText, Line, LogIdentity, LogPolicy, Manifest,
-    Origin, Policy, Report, RequestDigest, SignedCommit, Slug, Stored, Writer, blob_file,
-    verify_bundle,
+    Condemned, Entry, EntryKind, Envelope, EventEntry, Head, IdText, Line, LogIdentity, LogPolicy,
+    Manifest, Origin, Policy, Report, RequestDigest, SignedCommit, Slug, Stored, Writer, blob_file,
+    judge, verify_bundle,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -23,6 +23,24 @@ pub const ORIGIN: &str = "main.log.example";
 /// A `TypeID` for tests: decimal digits are base32 digits too.
 pub fn id(prefix: &str, number: u64) -> anyhow::Result<IdText> {
     Ok(format!("{prefix}_{number:026}").parse()?)
+}
+
+/// The last good commit of every aggregate, by subject, as a follower keeps it.
+#[derive(Default)]
+pub struct Heads(BTreeMap<String, Head>);
+
+impl Heads {
+    pub fn get(&self, subject: &str) -> Option<Head> {
+        self.0.get(subject).copied()
+    }
+
+    /// Judges the log's next message; a good one becomes the head of its aggregate.
+    pub fn take_in(&mut self, log: &LogIdentity, stored: &Stored<'_>) -> Result<Commit, Condemned> {
+        let commit = judge(log, self.get(stored.subject), stored)?;
+        let head = Head { version: commit.envelope.version, hash: commit.hash };
+        self.0.insert(stored.subject.to_owned(), head);
+        Ok(commit)
+    }
 }
 
 /// A log that grows in memory.

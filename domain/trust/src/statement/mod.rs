@@ -59,7 +59,7 @@ pub enum Invalid {
     /// A key stands twice in a root, in whichever roles.
     #[error("key {0} stands twice")]
     KeyTwice(KeyId),
-    /// A person stands twice in a root.
+    /// A person stands twice in a root, or is counted twice in a result.
     #[error("person {0} stands twice")]
     PersonTwice(PrincipalId),
     /// A number that must be at least 1.

@@ -6,6 +6,7 @@ use crate::encoding::{Sha256Digest, Timestamp, or_null};
 use crate::names::{DataSourceId, Fingerprint, JobId, PrincipalId, TenantSlug};
 use crate::spiffe::SpiffeId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The outcome of one attempt of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub struct JobResult {
     /// The name of the refusal, exactly when the outcome is `refused`.
     #[serde(deserialize_with = "or_null")]
     pub refusal: Option<Reason>,
-    /// The people whom the predicate counted.
+    /// The people whom the predicate counted, each once.
     pub counted: Vec<PrincipalId>,
     /// When the agent began.
     pub started_at: Timestamp,
@@ -110,6 +111,10 @@ impl Statement for JobResult {
         at_least_one("attempt", self.attempt)?;
         if self.finished_at < self.started_at {
             return Err(Invalid::EmptyPeriod("result"));
+        }
+        let mut counted = BTreeSet::new();
+        if let Some(twice) = self.counted.iter().find(|person| !counted.insert(*person)) {
+            return Err(Invalid::PersonTwice(twice.clone()));
         }
         if self.refusal.is_some() != (self.outcome == Outcome::Refused) {
             return Err(Invalid::DoesNotGoWith { member: "refusal", with: "outcome" });

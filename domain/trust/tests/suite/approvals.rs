@@ -1,11 +1,14 @@
 //! Line 8: who is counted, and when it is enough.
 
-use crate::scene::{Outcome, Scene, at, key, person_id, requirement, scene, trust_key, verdict};
+use crate::scene::{
+    Outcome, Scene, at, by_passkey, key, person_id, requirement, scene, trust_key, verdict,
+};
 use p256::pkcs8::EncodePublicKey as _;
 use trust::accept::Verdict;
-use trust::dsse::Parsed;
+use trust::dsse::{Certificate, Envelope, Parsed};
+use trust::names::PrincipalId;
 use trust::quorum::{LocalRules, Shortfall, granted};
-use trust::statement::{AuthorRule, BreakGlass, Change, Delegation, TrustKey};
+use trust::statement::{AuthorRule, BreakGlass, Change, Delegation, Submission, TrustKey};
 
 #[test]
 fn fewer_people_than_the_quorum_are_refused() {
@@ -94,13 +97,45 @@ fn an_author_must_have_signed_where_the_root_says_so() {
 }
 
 #[test]
+fn an_author_signs_for_the_own_tenant_and_name() {
+    let told = |spoil: fn(&mut Submission)| {
+        let mut delivery = scene(|_| ()).unwrap().seal().unwrap();
+        let submission = delivery.message.submission.take().unwrap();
+        let mut said: Submission = submission.read().unwrap();
+        spoil(&mut said);
+        delivery.message.submission =
+            Some(Envelope::around(&said).unwrap().sign_ed25519(&key("ada")));
+        crate::scene::told(delivery.judge())
+    };
+    assert_eq!(told(|_| ()), "accepted");
+    assert_eq!(told(|s| s.tenant = "umbra".parse().unwrap()), "8 author_unsigned");
+    assert_eq!(told(|s| s.author = person_id("bea").unwrap()), "8 author_unsigned");
+}
+
+#[test]
+fn a_submission_by_passkey_is_refused_by_name() {
+    let told = |passkey_of: &str| {
+        let mut scene = Scene::new().unwrap();
+        scene.submitters = vec!["stranger"];
+        let holder = person_id(passkey_of).unwrap();
+        let id = passkey(&mut scene, &holder).unwrap();
+        let mut delivery = scene.seal().unwrap();
+        let submission = delivery.message.submission.take().unwrap();
+        delivery.message.submission = Some(submission.with_signature(by_passkey(&id)));
+        crate::scene::told(delivery.judge())
+    };
+    assert_eq!(told("ada"), "8 not_supported");
+    assert_eq!(told("dan"), "8 author_unsigned");
+}
+
+#[test]
 fn enough_people_must_have_used_a_key_outside_a_browser() {
     assert_eq!(verdict(|s| s.production.native_min = 3).unwrap(), "8 native_min_not_met");
     assert_eq!(verdict(|s| s.production.native_min = 2).unwrap(), "accepted");
 }
 
-/// Gives dan a passkey; its id.
-fn passkey(scene: &mut Scene) -> Outcome<String> {
+/// Gives somebody a passkey; its id.
+fn passkey(scene: &mut Scene, holder: &PrincipalId) -> Outcome<String> {
     let secret = p256::SecretKey::from_slice(&[9; 32])?;
     let spki = secret.public_key().to_public_key_der()?.as_bytes().to_vec();
     let key = TrustKey::Webauthn {
@@ -109,14 +144,15 @@ fn passkey(scene: &mut Scene) -> Outcome<String> {
         origin: "https://example.org".to_owned(),
     };
     let id = key.id().to_string();
-    scene.root.roles.people.iter_mut().rev().take(1).for_each(|dan| dan.keys.push(key.clone()));
+    let people = scene.root.roles.people.iter_mut();
+    people.filter(|p| p.person == *holder).for_each(|p| p.keys.push(key.clone()));
     Ok(id)
 }
 
 #[test]
 fn a_passkey_is_left_out_and_named_only_where_it_matters() {
     let enough = |s: &mut Scene| {
-        let id = passkey(s).unwrap();
+        let id = passkey(s, &person_id("dan").unwrap()).unwrap();
         s.passkey_approvals.push(id);
     };
     assert_eq!(verdict(enough).unwrap(), "accepted");
@@ -175,7 +211,7 @@ fn a_wrong_key_id_neither_hides_nor_makes_a_signature() {
 }
 
 #[test]
-fn the_control_plane_counts_as_the_agent_does() {
+fn a_count_says_who_of_which_roles_and_what_is_missing() {
     let delivery = scene(|_| ()).unwrap().seal().unwrap();
     let change: Parsed<Change> =
         Parsed::from_envelope(delivery.message.change.clone().unwrap()).unwrap();
@@ -206,6 +242,16 @@ fn a_signature_that_says_it_is_a_passkeys_is_not_counted_as_another_kind() {
     let mut signature = envelope.clone().sign_ed25519(&key("cyd")).signatures()[1].clone();
     signature.webauthn =
         Some(trust::dsse::Webauthn { authenticator_data: vec![], client_data_json: vec![] });
+    delivery.message.change = Some(envelope.with_signature(signature));
+    assert_eq!(crate::scene::told(delivery.judge()), "8 quorum_not_met");
+}
+
+#[test]
+fn a_signature_that_brings_certificates_is_not_counted_as_a_persons() {
+    let mut delivery = scene(|s| s.approvals = vec!["bea"]).unwrap().seal().unwrap();
+    let envelope = delivery.message.change.take().unwrap();
+    let mut signature = envelope.clone().sign_ed25519(&key("cyd")).signatures()[1].clone();
+    signature.x5c = Some(vec![Certificate(vec![1])]);
     delivery.message.change = Some(envelope.with_signature(signature));
     assert_eq!(crate::scene::told(delivery.judge()), "8 quorum_not_met");
 }

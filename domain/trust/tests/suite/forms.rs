@@ -285,6 +285,15 @@ fn a_demand_below_one_or_out_of_reach_makes_a_root_invalid() {
     assert!(below(|r| production(r).requirements = vec![requirement("dba", 0)]));
     assert!(beyond(|r| production(r).requirements = vec![requirement("dba", 3)]));
     assert!(beyond(|r| production(r).requirements = vec![requirement("nobody", 1)]));
+    assert!(beyond(|r| {
+        production(r).quorum = 4;
+        r.roles.people[3].keys.clear();
+    }));
+    assert!(beyond(|r| {
+        production(r).quorum = 1;
+        production(r).requirements = vec![requirement("dba", 2)];
+        r.roles.people[1].keys.clear();
+    }));
     assert!(below(|r| production(r).max_validity_seconds = 0));
     assert!(beyond(|r| {
         if let Some(rule) = &mut production(r).break_glass {
@@ -361,6 +370,14 @@ fn a_refusal_stands_in_a_result_exactly_when_it_is_refused() {
     assert!(payload.contains(r#""outcome":"refused","refusal":"quorum_not_met""#), "{payload}");
     refused.outcome = JobOutcome::Succeeded;
     assert!(refused.to_payload().is_err());
+}
+
+#[test]
+fn a_result_counts_a_person_once() {
+    let mut twice = result().unwrap();
+    twice.counted.push(person_id("bea").unwrap());
+    let bea = Invalid::PersonTwice(person_id("bea").unwrap());
+    assert_eq!(twice.to_payload(), Err(StatementError::Invalid(bea)));
 }
 
 #[test]

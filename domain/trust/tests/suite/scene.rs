@@ -44,6 +44,16 @@ pub fn at(seconds: i64) -> Outcome<Timestamp> {
     Ok(NOW.parse::<Timestamp>()?.plus_seconds(seconds))
 }
 
+/// A signature that says it is by this passkey.
+pub fn by_passkey(keyid: &str) -> Signature {
+    Signature {
+        keyid: keyid.to_owned(),
+        sig: vec![1; 64],
+        x5c: None,
+        webauthn: Some(Webauthn { authenticator_data: vec![], client_data_json: vec![] }),
+    }
+}
+
 pub fn requirement(role: &str, count: u64) -> Requirement {
     Requirement { role: role.to_owned(), count }
 }
@@ -208,12 +218,7 @@ impl Scene {
             approved = approved.sign_ed25519(&key(name));
         }
         for keyid in &self.passkey_approvals {
-            approved = approved.with_signature(Signature {
-                keyid: keyid.clone(),
-                sig: vec![1; 64],
-                x5c: None,
-                webauthn: Some(Webauthn { authenticator_data: vec![], client_data_json: vec![] }),
-            });
+            approved = approved.with_signature(by_passkey(keyid));
         }
         let mut job = self.job.clone();
         job.change_sha256 = job.change_sha256.map(|_| approved.payload_sha256());

@@ -9,7 +9,7 @@ use trust::accept::Reason;
 use trust::dsse::{Envelope, pae};
 use trust::encoding::{Sha256Digest, from_base64, to_base64};
 use trust::golden;
-use trust::keys::PrivateKey;
+use trust::keys::{PrivateKey, PublicKey};
 use trust::message::JobMessage;
 use trust::pinned::{PinnedRoot, RootError};
 use trust::statement::{
@@ -182,6 +182,7 @@ fn the_vectors_are_what_this_code_writes() {
 fn the_vectors_hold_by_themselves() {
     let vectors: Value = serde_json::from_slice(&std::fs::read(file()).unwrap()).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    assert_eq!(vectors["keys"].as_array().unwrap().len(), 6);
     for (key, listed) in vectors["keys"].as_array().unwrap().iter().zip(golden::KEY_IDS) {
         let seed: Sha256Digest = text(&key["seed"]).parse().unwrap();
         let public = PrivateKey::from_seed(seed.as_bytes()).public();
@@ -189,6 +190,11 @@ fn the_vectors_hold_by_themselves() {
         assert_eq!(public.id().to_string(), text(&key["key_id"]));
         assert_eq!(listed, text(&key["key_id"]));
     }
+    let ledger = concat!(env!("CARGO_MANIFEST_DIR"), "/../ledger/vectors/ledger.json");
+    let ledger: Value = serde_json::from_slice(&std::fs::read(ledger).unwrap()).unwrap();
+    assert_eq!(golden::KEY_IDS[6..], [text(&ledger["key_id"])]);
+    let public: PublicKey = text(&ledger["spki"]).parse().unwrap();
+    assert!(golden::is_golden(&public));
     let statements = vectors["statements"].as_array().unwrap();
     assert_eq!(statements.len(), 8);
     for vector in statements {
