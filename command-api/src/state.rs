@@ -8,6 +8,7 @@ use crate::problem::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
+use chassis::listen::DevelopmentTokens;
 use chassis::{Clock, HasPrincipals, Person, Principals, Problem};
 use cqrs_es::Aggregate;
 use domain::Issued;
@@ -31,6 +32,7 @@ pub struct AppState {
     pub trust_domain: String,
     clock: Clock,
     tokens: LogPrincipals,
+    development_tokens: DevelopmentTokens,
 }
 
 impl AppState {
@@ -38,7 +40,8 @@ impl AppState {
     pub fn new(log: EventLog, clock: Clock, config: &ApiConfig) -> Self {
         let trust_domain = config.process.trust_domain.clone();
         let tokens = LogPrincipals { log: log.clone() };
-        Self { log, trust_domain, clock, tokens }
+        let development_tokens = config.development_tokens();
+        Self { log, trust_domain, clock, tokens, development_tokens }
     }
 
     /// Executes a command on an aggregate of the asking tenant.
@@ -153,6 +156,10 @@ struct MissingBlob(Sha256Digest);
 impl HasPrincipals for AppState {
     fn principals(&self) -> &dyn Principals {
         &self.tokens
+    }
+
+    fn development_tokens(&self) -> DevelopmentTokens {
+        self.development_tokens
     }
 
     fn clock(&self) -> &Clock {

@@ -3,6 +3,7 @@
 use crate::problem::{log_unread, unread};
 use async_trait::async_trait;
 use bytes::Bytes;
+use chassis::listen::DevelopmentTokens;
 use chassis::{Clock, HasPrincipals, Person, Principals, Problem};
 use domain::ids::PrincipalId;
 use event_log::Reader;
@@ -20,13 +21,20 @@ pub struct AppState {
     pub log: Reader,
     clock: Clock,
     tokens: KnownPrincipals,
+    development_tokens: DevelopmentTokens,
 }
 
 impl AppState {
     /// The state over the tables and the log.
-    pub fn new(database: Database, progress: Progress, log: Reader, clock: Clock) -> Self {
+    pub fn new(
+        database: Database,
+        progress: Progress,
+        log: Reader,
+        clock: Clock,
+        development_tokens: DevelopmentTokens,
+    ) -> Self {
         let tokens = KnownPrincipals { database: database.clone() };
-        Self { database, progress, log, clock, tokens }
+        Self { database, progress, log, clock, tokens, development_tokens }
     }
 
     /// A blob that a commit names.
@@ -46,6 +54,10 @@ struct MissingBlob(String);
 impl HasPrincipals for AppState {
     fn principals(&self) -> &dyn Principals {
         &self.tokens
+    }
+
+    fn development_tokens(&self) -> DevelopmentTokens {
+        self.development_tokens
     }
 
     fn clock(&self) -> &Clock {

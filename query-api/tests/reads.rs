@@ -114,8 +114,8 @@ async fn bad_input_has_its_own_code() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_without_a_token() {
-    let world = World::start().await.unwrap();
+async fn nothing_is_read_without_a_token_nor_with_one_in_production() {
+    let mut world = World::start().await.unwrap();
     let document: Value = serde_json::from_str(&open_api_json().unwrap()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     assert!(!paths.is_empty());
@@ -130,6 +130,11 @@ async fn nothing_is_read_without_a_token() {
     }
     let public = world.get("/openapi.json", None, &[]).await.unwrap();
     assert_eq!(public.json().unwrap(), document);
+    let ada = world.admit("acme", "ada", &[Role::Author]).await.unwrap();
+    assert_eq!(world.get("/v1/whoami", Some(&ada), &[]).await.unwrap().status.as_u16(), 200);
+    world.router = world.production.clone();
+    let refused = world.get("/v1/whoami", Some(&ada), &[]).await.unwrap();
+    assert_eq!(refused.problem(), (401, "auth.token_refused".to_owned()));
     world.stop().await.unwrap();
 }
 

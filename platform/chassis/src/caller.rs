@@ -5,9 +5,10 @@
 
 use crate::clock::Clock;
 use crate::idempotency::IdempotencyKey;
-use crate::listen::Peer;
+use crate::listen::{DevelopmentTokens, Peer};
 use crate::problem::{
-    AUTH_FORBIDDEN, AUTH_INVALID_TOKEN, AUTH_MISSING, AUTH_WRONG_TENANT, Entry, Problem,
+    AUTH_FORBIDDEN, AUTH_INVALID_TOKEN, AUTH_MISSING, AUTH_TOKEN_REFUSED, AUTH_WRONG_TENANT, Entry,
+    Problem,
 };
 use crate::token::Token;
 use async_trait::async_trait;
@@ -51,6 +52,8 @@ pub trait Principals: Send + Sync {
 pub trait HasPrincipals: Send + Sync {
     /// Who knows the tokens.
     fn principals(&self) -> &dyn Principals;
+    /// Whether tokens are accepted at all.
+    fn development_tokens(&self) -> DevelopmentTokens;
     /// The time at which tokens must be valid.
     fn clock(&self) -> &Clock;
 }
@@ -162,6 +165,9 @@ impl<S: HasPrincipals> FromRequestParts<S> for Caller {
             (Some(Peer::Service { spiffe_id, .. }), None) => return Self::of_service(spiffe_id),
             (Some(Peer::Service { .. }), Some(_)) => {
                 return Err(invalid().detail("a service is known by its SVID and sends no token"));
+            }
+            (_, Some(_)) if state.development_tokens() == DevelopmentTokens::Refused => {
+                return Err(unauthorized(&AUTH_TOKEN_REFUSED, INVALID_CHALLENGE));
             }
             (_, Some(token)) => token,
             (_, None) => return Err(unauthorized(&AUTH_MISSING, CHALLENGE)),

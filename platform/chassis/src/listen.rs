@@ -51,12 +51,12 @@ pub enum ListenError {
     },
 }
 
-/// Whether development tokens are accepted on a listener.
+/// Whether development tokens are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DevelopmentTokens {
     /// They are: only loopback addresses can be listened on.
     Accepted,
-    /// They are not.
+    /// They are not: [`Caller`](crate::Caller) answers 401.
     Refused,
 }
 

@@ -1,0 +1,4 @@
+//! command-api's router over a real log.
+
+mod identity;
+mod world;
