@@ -11,6 +11,7 @@ mod blobs;
 mod config;
 mod error;
 mod execute;
+mod feed;
 mod follow;
 mod guard;
 mod loaded;
