@@ -82,8 +82,15 @@ impl EventLog {
         envelope: Envelope,
         last: u64,
     ) -> Result<Commit, AppendError> {
-        self.guard.check(&self.reader).await?;
-        let commit = append(&self.reader, &self.writer, envelope, last).await?;
+        let command = envelope.command.id.to_string();
+        let commit = append(&self.reader, &self.writer, Some(&self.guard), envelope, last).await?;
+        // What the client kept while the server was away may have reached another stream.
+        match self.guard.check(&self.reader).await {
+            Err(AppendError::Log(error)) if error.is_transient() => {
+                return Err(AppendError::Unknown { command, last: error.to_string() });
+            }
+            checked => checked?,
+        }
         self.guard.appended(commit.sequence, commit.hash).await;
         Ok(commit)
     }
@@ -96,10 +103,12 @@ impl EventLog {
     }
 }
 
-/// Publishes the same bytes with the same expectation until an acknowledgement or a conflict.
+/// Publishes the same bytes with the same expectation until an acknowledgement or a conflict, each time only into the
+/// stream that the guard knows.
 pub(crate) async fn append(
     reader: &Reader,
     writer: &PrivateKey,
+    guard: Option<&Guard>,
     envelope: Envelope,
     last: u64,
 ) -> Result<Commit, AppendError> {
@@ -110,9 +119,24 @@ pub(crate) async fn append(
     headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
     let payload = Bytes::from(payload);
     let mut patience = Patience::new();
+    let mut tried = false;
     loop {
-        let again = (headers.clone(), payload.clone());
-        match publish(&reader.connection, &subject, again.0, again.1, last).await {
+        let checked = match guard {
+            Some(guard) => guard.check(reader).await,
+            None => Ok(()),
+        };
+        let published = match checked {
+            Ok(()) => {
+                let (headers, payload) = (headers.clone(), payload.clone());
+                publish(&reader.connection, &subject, headers, payload, last).await
+            }
+            Err(AppendError::Log(error)) if tried && error.is_transient() => {
+                Published::Unknown(error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
+        tried = true;
+        match published {
             Published::Stored(sequence) => return Ok(Commit { sequence, hash, envelope }),
             Published::Conflict => return Err(AppendError::Conflict),
             Published::Unknown(why) => {

@@ -36,6 +36,6 @@ pub async fn open_log(
     let loaded = Loaded::<Log>::default();
     let envelope =
         envelope::<Log>(identity, writer, &events, (SYSTEM_TENANT, &id), &loaded, request)?;
-    let commit = append(&reader, writer, envelope, 0).await?;
+    let commit = append(&reader, writer, None, envelope, 0).await?;
     Ok(Receipt::sign(&commit, writer))
 }
