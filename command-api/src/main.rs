@@ -46,7 +46,7 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
         .context("the log cannot be opened for appending")?;
     log_ready.set(true);
     let state = AppState::new(log, process.clock.clone(), &process.config);
-    let app = router(state);
+    let app = router(state)?;
     let people =
         PlainListener::bind(process.config.people_listen, process.config.development_tokens())
             .await?;

@@ -5,9 +5,11 @@ use crate::{
     agents, approvals, change_flow, changes, data_sources, document, jobs, principals, tenants,
     trust_roots,
 };
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
+use chassis::document::complete;
 use chassis::http::{Limits, api};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
@@ -45,13 +47,16 @@ fn documented() -> OpenApiRouter<AppState> {
 }
 
 /// The router of both listeners.
-pub fn router(state: AppState) -> Router {
-    let (router, document) = documented().split_for_parts();
+pub fn router(state: AppState) -> anyhow::Result<Router> {
+    let document = open_api()?;
+    let router = Router::from(documented());
     let router = router.route("/openapi.json", get(async move || axum::Json(document)));
-    api(router.with_state(state), Limits::default())
+    Ok(api(router.with_state(state), Limits::default()))
 }
 
 /// The document of the routes.
-pub(crate) fn open_api() -> OpenApi {
-    documented().into_openapi()
+pub(crate) fn open_api() -> anyhow::Result<OpenApi> {
+    let mut document = documented().into_openapi();
+    complete(&mut document, document::SHARED).context("the document cannot be completed")?;
+    Ok(document)
 }

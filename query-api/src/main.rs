@@ -48,7 +48,7 @@ async fn run(config: &Path) -> anyhow::Result<()> {
     let log = Reader::new(&connection, config.log.clone().into());
     let (progress, listener) = Progress::of(&database, &config.log.origin);
     let (clock, tokens) = (process.clock.clone(), config.development_tokens());
-    let app = router(AppState::new(database.clone(), progress, log, clock, tokens));
+    let app = router(AppState::new(database.clone(), progress, log, clock, tokens))?;
     let people = PlainListener::bind(config.people_listen, tokens).await?;
     let tls = process.identity.server_config(|id| id.service().is_some())?;
     let services = MtlsListener::bind(config.services_listen, tls).await?;

@@ -1,4 +1,5 @@
 //! command-api's router over a real log.
 
+mod document;
 mod identity;
 mod world;

@@ -87,7 +87,7 @@ impl World {
                     "writers": [{"spki": serde_json::to_value(&spki)?, "from_sequence": 1}]},
                 "writer_key_file": "/nonexistent", "development": development,
             }))?;
-            Ok(router(AppState::new(log.clone(), Clock::system(), &config)))
+            router(AppState::new(log.clone(), Clock::system(), &config))
         };
         let (router, production) = (routes(true)?, routes(false)?);
         Ok(Self { stack, log, router, production, keys: AtomicU64::new(0) })

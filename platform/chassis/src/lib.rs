@@ -8,6 +8,7 @@ pub mod body;
 pub mod caller;
 pub mod clock;
 pub mod config;
+pub mod document;
 pub mod http;
 pub mod idempotency;
 pub mod identity;

@@ -102,7 +102,7 @@ impl World {
             router(AppState::new(database.clone(), progress, log, Clock::system(), tokens))
         };
         let (routes, production) =
-            (state(DevelopmentTokens::Accepted), state(DevelopmentTokens::Refused));
+            (state(DevelopmentTokens::Accepted)?, state(DevelopmentTokens::Refused)?);
         let mut world = Self {
             stack,
             log,
