@@ -57,23 +57,46 @@ impl EventLog {
         &self.reader
     }
 
-    /// An aggregate as the leader confirms it; `None` if it has no good commit.
+    /// An aggregate; that there is none is said only with the leader's word. What exists may have grown since.
     pub async fn load<A: Aggregate>(
         &self,
         tenant: &str,
         id: &str,
     ) -> Result<Option<Loaded<A>>, LogError> {
+        let found = self.reader.load(tenant, id).await?;
+        if found.is_some() { Ok(found) } else { self.load_current(tenant, id).await }
+    }
+
+    /// An aggregate with everything that the leader holds.
+    pub async fn load_current<A: Aggregate>(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<Loaded<A>>, LogError> {
         let subject = self.reader.subject(tenant, A::TYPE, id)?;
-        loop {
-            let loaded = self.reader.history::<A>(tenant, id).await?;
-            // What exists can only have grown; that something does not exist is said only with the leader's word.
-            if loaded.version > 0 {
-                return Ok(Some(loaded));
-            }
-            if self.is_current(&subject, loaded.last_sequence).await? {
-                return Ok(None);
+        let mut loaded = self.reader.history::<A>(tenant, id).await?;
+        self.catch_up(&subject, &mut loaded, &mut Patience::new()).await?;
+        Ok(Some(loaded).filter(|loaded| loaded.version > 0))
+    }
+
+    /// Reads on until everything is in that the leader holds now; a read may come from a replica that is behind.
+    pub(crate) async fn catch_up<A: Aggregate>(
+        &self,
+        subject: &str,
+        loaded: &mut Loaded<A>,
+        patience: &mut Patience,
+    ) -> Result<(), LogError> {
+        let (connection, stream) = (&self.reader.connection, self.reader.stream());
+        let newest = batch::last_on_leader(connection, &stream, subject).await?;
+        let newest = newest.map_or(0, |message| message.sequence);
+        while loaded.last_sequence < newest {
+            self.reader.read_on(subject, loaded).await?;
+            let read = loaded.last_sequence;
+            if read < newest && !patience.pause().await {
+                return Err(LogError::Behind { subject: subject.to_owned(), read, newest });
             }
         }
+        Ok(())
     }
 
     /// Signs and appends one commit after the subject's stream sequence `last`.
@@ -93,13 +116,6 @@ impl EventLog {
         }
         self.guard.appended(commit.sequence, commit.hash).await;
         Ok(commit)
-    }
-
-    /// The leader still has `last` as the subject's last stream sequence, so that a refusal may be answered.
-    pub(crate) async fn is_current(&self, subject: &str, last: u64) -> Result<bool, LogError> {
-        let reader = &self.reader;
-        let newest = batch::last_on_leader(&reader.connection, &reader.stream(), subject).await?;
-        Ok(newest.map_or(0, |message| message.sequence) == last)
     }
 }
 

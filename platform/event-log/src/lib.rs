@@ -30,6 +30,7 @@ pub use execute::{Answered, Request, Target};
 pub use follow::{Followed, Follower};
 pub use loaded::Loaded;
 pub use open::{SYSTEM_TENANT, open_log};
+pub use patience::patiently;
 pub use reader::Reader;
 pub use recorded::{Recorded, RecordedEvent};
 pub use store::{AggregateStore, LogContext, REQUEST};
