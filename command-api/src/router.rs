@@ -8,9 +8,11 @@ use crate::{
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use chassis::document::complete;
 use chassis::http::{Limits, api};
+use event_log::patiently;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
@@ -51,7 +53,8 @@ pub fn router(state: AppState) -> anyhow::Result<Router> {
     let document = open_api()?;
     let router = Router::from(documented());
     let router = router.route("/openapi.json", get(async move || axum::Json(document)));
-    Ok(api(router.with_state(state), Limits::default()))
+    let one_patience = from_fn(async |request, next: Next| patiently(next.run(request)).await);
+    Ok(api(router.with_state(state).layer(one_patience), Limits::default()))
 }
 
 /// The document of the routes.

@@ -4,7 +4,7 @@ use crate::problem::{log_unread, unread};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chassis::listen::DevelopmentTokens;
-use chassis::{Clock, HasPrincipals, Person, Principals, Problem};
+use chassis::{Clock, HasPrincipals, Holder, Principals, Problem};
 use domain::ids::PrincipalId;
 use event_log::Reader;
 use projections::{Database, Progress, principals};
@@ -79,8 +79,8 @@ impl Principals for KnownPrincipals {
         principal: PrincipalId,
         token_sha256: Sha256Digest,
         at: Timestamp,
-    ) -> Result<Option<Person>, Problem> {
+    ) -> Result<Option<Holder>, Problem> {
         let found = principals::accepted(&self.database, tenant, principal, token_sha256, at).await;
-        Ok(found.map_err(unread)?.map(|roles| Person { roles }))
+        Ok(found.map_err(unread)?.map(|(kind, roles)| Holder { kind, roles }))
     }
 }

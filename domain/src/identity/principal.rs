@@ -118,7 +118,16 @@ aggregate!(Principal, "principal", PrincipalCommand, PrincipalEvent, PrincipalEr
 impl Principal {
     /// The token is one of this principal's and has not expired.
     pub fn accepts(&self, token_sha256: Sha256Digest, at: Timestamp) -> bool {
-        self.tokens.iter().any(|t| t.token_sha256 == token_sha256 && at < t.expires_at)
+        // Every token is compared to its end: the time it takes says nothing about a digest.
+        let differs = |known: &Sha256Digest| {
+            let pairs = known.as_bytes().iter().zip(token_sha256.as_bytes());
+            std::hint::black_box(pairs.fold(0, |differs, (a, b)| differs | (a ^ b))) != 0
+        };
+        let mut accepted = false;
+        for token in &self.tokens {
+            accepted |= !differs(&token.token_sha256) & (at < token.expires_at);
+        }
+        accepted
     }
 
     fn decide(

@@ -22,7 +22,7 @@ pub mod telemetry;
 mod tenant;
 pub mod token;
 
-pub use caller::{Caller, HasPrincipals, Person, Principals};
+pub use caller::{Caller, HasPrincipals, Holder, Principals};
 pub use clock::Clock;
 pub use idempotency::IdempotencyKey;
 pub use identity::Identity;

@@ -2,21 +2,22 @@
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
+use axum::Extension;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::routing::{get, post};
 use chassis::body::{PathId, StrictJson, StrictQuery};
 use chassis::clock::TestClock;
-use chassis::http::{Limits, api};
+use chassis::http::{CommandName, Limits, api};
 use chassis::listen::{DevelopmentTokens, Peer};
 use chassis::problem::{self, ProblemBody};
 use chassis::token::Token;
-use chassis::{Caller, Clock, HasPrincipals, IdempotencyKey, Person, Principals, Problem};
+use chassis::{Caller, Clock, HasPrincipals, Holder, IdempotencyKey, Principals, Problem};
 use countersign_chassis as chassis;
 use cqrs_es::AggregateError;
-use domain::identity::{PrincipalError, Role};
-use domain::ids::{ChangeId, PrincipalId, service_principal};
+use domain::identity::{PrincipalError, PrincipalKind, Role};
+use domain::ids::{ChangeId, CommandId, PrincipalId, service_principal};
 use domain::issued::{ActorKind, Auth};
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde::Deserialize;
@@ -45,9 +46,10 @@ impl Principals for OneToken {
         principal: PrincipalId,
         digest: Sha256Digest,
         at: Timestamp,
-    ) -> Result<Option<Person>, Problem> {
+    ) -> Result<Option<Holder>, Problem> {
         let known = (tenant, principal, digest) == (self.tenant, self.principal, self.digest);
-        Ok((known && at < self.expires_at).then(|| Person { roles: vec![Role::Author] }))
+        let holder = Holder { kind: PrincipalKind::Person, roles: vec![Role::Author] };
+        Ok((known && at < self.expires_at).then_some(holder))
     }
 }
 
@@ -464,6 +466,21 @@ async fn a_handler_that_takes_too_long_is_a_problem() {
         ("http.timeout", 503)
     );
     assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_named() {
+    let world = world().unwrap();
+    let command = CommandId::derived("command", &["k"]);
+    let slow = move |Extension(name): Extension<CommandName>| async move {
+        name.note(command);
+        std::future::pending::<()>().await;
+    };
+    let limits = Limits { request_timeout: Duration::from_millis(5), ..small() };
+    let router = Router::new().route("/slow", get(slow)).with_state(world.state);
+    let answer = fetch(&api(router, limits), "/slow", &[]).await.unwrap().problem().unwrap();
+    assert_eq!(answer.code, "http.timeout");
+    assert!(answer.detail.contains(&command.to_string()), "{}", answer.detail);
 }
 
 #[tokio::test]
