@@ -10,18 +10,20 @@ use chassis::token::Token;
 use countersign_command_api::{ApiConfig, AppState, router};
 use devkit::stack::SHARD;
 use devkit::{Options, Stack, identities};
+use domain::catalog::{DataSource, DataSourceCommand, Registered};
 use domain::identity::{
     Principal, PrincipalCommand, PrincipalCreated, PrincipalKind, Role, Token as IssuedToken,
 };
-use domain::ids::{CommandId, PrincipalId};
+use domain::ids::{AgentId, CommandId, PrincipalId};
 use domain::issued::{Actor, ActorKind, Auth};
 use event_log::{EventLog, Request, SYSTEM_TENANT, Target, open_log};
 use http::{HeaderMap, StatusCode};
 use ledger::{LogIdentity, RequestDigest, Writer};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tower::ServiceExt as _;
-use trust::encoding::Sha256Digest;
+use trust::encoding::{Sha256Digest, to_base64};
 use trust::keys::PrivateKey;
 
 const ORIGIN: &str = "main.log.test";
@@ -118,6 +120,24 @@ impl World {
             self.log.execute::<Principal, _>(&target, command, &request).await?;
         }
         Ok(token.expose().to_owned())
+    }
+
+    /// Drafts a change of a data source, which is made known first.
+    pub async fn draft(&self, data_source: &str, by: By<'_>) -> anyhow::Result<Got> {
+        let target = Target { tenant: "acme".to_owned(), id: data_source.to_owned() };
+        let register = DataSourceCommand::Register(Registered {
+            name: "shop".to_owned(),
+            engine: "postgresql".to_owned(),
+            environment: "dev".to_owned(),
+            agent: AgentId::derived("agent", &["edge"]),
+            agent_name: "edge".to_owned(),
+            labels: BTreeMap::new(),
+        });
+        let request = request("register", data_source);
+        self.log.execute::<DataSource, _>(&target, register, &request).await?;
+        let sql = to_base64(b"SELECT 1;");
+        let body = json!({"data_source": data_source, "title": "t", "sql": sql}).to_string();
+        self.post("/v1/changes", by, &[], body).await
     }
 
     /// Posts with a fresh Idempotency-Key unless the headers bring one.
