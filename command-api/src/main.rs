@@ -54,7 +54,7 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let tls = process.identity.server_config(admit)?;
     let services = MtlsListener::bind(process.config.services_listen, tls).await?;
     let (for_people, for_services) = (app.clone(), app);
-    process.run("people", |stopping| chassis::listen::serve(for_people, people, stopping));
-    process.run("services", |stopping| chassis::listen::serve(for_services, services, stopping));
+    process.run("people", |stopping| chassis::serve::serve(for_people, people, stopping));
+    process.run("services", |stopping| chassis::serve::serve(for_services, services, stopping));
     process.until_stopped().await
 }

@@ -1,8 +1,9 @@
 //! query-api: the only door out. It reads; it never appends.
 
 use anyhow::Context as _;
-use chassis::listen::{MtlsListener, PlainListener, serve};
+use chassis::listen::{MtlsListener, PlainListener};
 use chassis::process::Process;
+use chassis::serve::serve;
 use clap::{Parser, Subcommand};
 use countersign_query_api::{ApiConfig, AppState, open_api_json, print_document, router};
 use event_log::Reader;

@@ -2,7 +2,7 @@
 //! error answer, the one caller check, health.
 //!
 //! Nothing here knows schemas or changes. A process starts at [`Process::start`]; an API is a router wrapped by
-//! [`http::api`], served by [`listen::serve`], whose handlers extract [`Caller`] and answer [`Problem`].
+//! [`http::api`], served by [`serve::serve`], whose handlers extract [`Caller`] and answer [`Problem`].
 
 pub mod body;
 pub mod caller;
@@ -17,6 +17,7 @@ pub mod ops;
 pub mod problem;
 pub mod process;
 pub mod secret_file;
+pub mod serve;
 pub mod tasks;
 pub mod telemetry;
 mod tenant;
