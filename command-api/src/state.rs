@@ -196,15 +196,15 @@ impl Principals for LogPrincipals {
         let id = principal.to_string();
         let loaded = self.log.load::<Principal>(tenant, &id).await;
         let mut found = loaded.map_err(|error| unread(&error))?;
-        let knows = |found: &Option<Loaded<Principal>>| {
+        let accepts = |found: &Option<Loaded<Principal>>| {
             found.as_ref().is_some_and(|found| found.aggregate.accepts(token_sha256, at))
         };
-        if found.is_some() && !knows(&found) {
+        if found.is_some() && !accepts(&found) {
             let current = self.log.load_current::<Principal>(tenant, &id).await;
             found = current.map_err(|error| unread(&error))?;
         }
-        let known = knows(&found);
-        let created = found.and_then(|found| found.aggregate.created).filter(|_| known);
+        let accepted = accepts(&found);
+        let created = found.and_then(|found| found.aggregate.created).filter(|_| accepted);
         Ok(created.map(|created| Holder { kind: created.kind, roles: created.roles }))
     }
 }

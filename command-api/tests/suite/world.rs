@@ -73,25 +73,25 @@ impl World {
         let stack = Stack::start(Options::default()).await?;
         let writer = PrivateKey::from_seed(&[7; 32]);
         let spki = writer.public();
-        let key = Writer { key: spki.clone(), from_sequence: 1, to_sequence: None };
+        let key = Writer { key: spki, from_sequence: 1, to_sequence: None };
         let identity =
             LogIdentity { origin: ORIGIN.parse()?, shard: SHARD.parse()?, writers: vec![key] };
         let connection = stack.connect_service(identities::COMMAND_API).await?;
         let opening = request("open_log", ORIGIN);
         open_log(&connection, identity.clone(), &writer, "00".repeat(32), &opening).await?;
         let log = EventLog::open(&connection, identity, writer).await?;
-        let routes = |development: bool| -> anyhow::Result<Router> {
+        let app = |development: bool| -> anyhow::Result<Router> {
             let config: ApiConfig = serde_json::from_value(json!({
                 "process": {"ops_listen": "127.0.0.1:0", "trust_domain": identities::TRUST_DOMAIN},
                 "people_listen": "127.0.0.1:0", "services_listen": "127.0.0.1:0",
                 "nats_url": stack.nats_url(), "nats_id": stack.nats_id()?,
                 "log": {"origin": ORIGIN, "shard": SHARD,
-                    "writers": [{"spki": serde_json::to_value(&spki)?, "from_sequence": 1}]},
+                    "writers": [{"spki": serde_json::to_value(spki)?, "from_sequence": 1}]},
                 "writer_key_file": "/nonexistent", "development": development,
             }))?;
             router(AppState::new(log.clone(), Clock::system(), &config))
         };
-        let (router, production) = (routes(true)?, routes(false)?);
+        let (router, production) = (app(true)?, app(false)?);
         Ok(Self { stack, log, router, production, keys: AtomicU64::new(0) })
     }
 

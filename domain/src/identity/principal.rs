@@ -119,15 +119,12 @@ impl Principal {
     /// The token is one of this principal's and has not expired.
     pub fn accepts(&self, token_sha256: Sha256Digest, at: Timestamp) -> bool {
         // Every token is compared to its end: the time it takes says nothing about a digest.
-        let differs = |known: &Sha256Digest| {
-            let pairs = known.as_bytes().iter().zip(token_sha256.as_bytes());
-            std::hint::black_box(pairs.fold(0, |differs, (a, b)| differs | (a ^ b))) != 0
+        let differs = |token: &Token| {
+            let pairs = token.token_sha256.as_bytes().iter().zip(token_sha256.as_bytes());
+            std::hint::black_box(pairs.fold(0, |differs, (a, b)| differs | (a ^ b)))
         };
-        let mut accepted = false;
-        for token in &self.tokens {
-            accepted |= !differs(&token.token_sha256) & (at < token.expires_at);
-        }
-        accepted
+        let valid = self.tokens.iter().filter(|token| at < token.expires_at);
+        valid.map(differs).filter(|differs| *differs == 0).count() > 0
     }
 
     fn decide(

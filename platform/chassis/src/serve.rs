@@ -29,7 +29,7 @@ pub struct Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { at_a_time: 4096, silence: Duration::from_secs(60) }
+        Self { at_a_time: 4096, silence: Duration::from_mins(1) }
     }
 }
 
