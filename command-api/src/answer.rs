@@ -22,6 +22,16 @@ impl Answer {
         Self { location: Some(location), ..Self::new(StatusCode::CREATED, answered) }
     }
 
+    /// As [`Answer::created`], of what no route reads.
+    pub fn created_unread(answered: &Answered) -> Self {
+        Self::new(StatusCode::CREATED, answered)
+    }
+
+    /// As [`Answer::accepted`], of what no route reads.
+    pub fn accepted_unread(answered: &Answered) -> Self {
+        Self::new(StatusCode::ACCEPTED, answered)
+    }
+
     /// Work follows: 202, and where to watch it.
     pub fn accepted(collection: &str, answered: &Answered) -> Self {
         let location = format!("/v1/{collection}/{}", answered.receipt.aggregate.id);

@@ -3,9 +3,11 @@
 use crate::problem::{CAUSE_MALFORMED, IF_MATCH_MALFORMED};
 use axum::extract::{FromRequest, FromRequestParts as _, Request as HttpRequest};
 use chassis::body::StrictJson;
+use chassis::http::CommandName;
 use chassis::problem::TENANT_MISSING;
 use chassis::{Caller, HasPrincipals, IdempotencyKey, Problem, TraceContext};
 use domain::identity::Role;
+use domain::ids::EventId;
 use event_log::Request;
 use http::HeaderMap;
 use ledger::{IdText, RequestDigest};
@@ -64,6 +66,7 @@ pub struct Ask<P, B> {
     correlation_id: Option<String>,
     traceparent: String,
     expected_version: Option<u64>,
+    name: CommandName,
     permission: PhantomData<P>,
 }
 
@@ -76,6 +79,7 @@ impl<P, B> Ask<P, B> {
     /// The request as the commit records it.
     pub fn request(&self, tenant: &str, operation: &str) -> Request {
         let command = self.caller.command_id(tenant, operation, &self.key);
+        self.name.note(command);
         Request {
             command,
             kind: operation.to_owned(),
@@ -109,12 +113,13 @@ where
         };
         let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let causation_id = header(&parts.headers, "cs-causation-id", &CAUSE_MALFORMED)?
-            .map(|text| text.parse().map_err(|_| Problem::of(&CAUSE_MALFORMED)))
+            .map(|text| cause(&text))
             .transpose()?;
         let correlation_id = header(&parts.headers, "cs-correlation-id", &CAUSE_MALFORMED)?;
         let expected_version = expected_version(&parts.headers)?;
         let trace = parts.extensions.get::<TraceContext>().copied();
         let traceparent = trace.unwrap_or_else(TraceContext::random).to_string();
+        let name = parts.extensions.get::<CommandName>().cloned().unwrap_or_default();
         let request = HttpRequest::from_parts(parts, body);
         let StrictJson { value, bytes } = StrictJson::<B>::from_request(request, state).await?;
         Ok(Self {
@@ -128,9 +133,16 @@ where
             correlation_id,
             traceparent,
             expected_version,
+            name,
             permission: PhantomData,
         })
     }
+}
+
+/// `Cs-Causation-Id: evt_...`
+fn cause(text: &str) -> Result<IdText, Problem> {
+    let event = text.parse::<EventId>().map_err(|_| Problem::of(&CAUSE_MALFORMED))?;
+    event.to_string().parse().map_err(|_| Problem::of(&CAUSE_MALFORMED))
 }
 
 /// `If-Match: "<version>"` (RFC 9110): the strong `ETag` that the caller has seen.

@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::ask::{Ask, ByWorkflow};
 use crate::problem::{MANIFEST_INVALID, RESULT_MISSING, unread};
-use crate::state::{AppState, base64};
+use crate::state::{AppState, base64, text};
 use axum::extract::State;
 use chassis::Problem;
 use chassis::body::PathId;
@@ -20,6 +20,9 @@ use trust::statement::{Change as Manifest, Statement as _};
 
 /// The media type of manifests.
 pub const MANIFEST: &str = Manifest::PAYLOAD_TYPE;
+
+/// Of error codes and fingerprints.
+const LONGEST_CODE: usize = 200;
 
 /// The manifest bytes, if they are a manifest of this tenant and change.
 pub fn manifest(
@@ -51,7 +54,7 @@ pub async fn request_approval(
         approval: ask.body.approval,
         manifest: state.blob(tenant, bytes, MANIFEST).await?,
         change_sha256,
-        fingerprint: ask.body.fingerprint.clone(),
+        fingerprint: text("/fingerprint", &ask.body.fingerprint, LONGEST_CODE)?,
         root: ask.body.root.clone(),
         policy: ask.body.policy.clone(),
         job: ask.body.job,
@@ -70,7 +73,8 @@ pub async fn fail_check(
     PathId(change): PathId<ChangeId>,
     ask: Ask<ByWorkflow, FailCheck>,
 ) -> Result<Answer, Problem> {
-    let command = ChangeCommand::FailCheck { code: ask.body.code.clone(), job: ask.body.job };
+    let code = text("/code", &ask.body.code, LONGEST_CODE)?;
+    let command = ChangeCommand::FailCheck { code, job: ask.body.job };
     let (names, id) = (("changes", "fail_check"), change.to_string());
     state.accept::<Change, _, _, _>(&ask, names, &id, command).await
 }
@@ -135,7 +139,8 @@ pub async fn fail_dispatch(
     if recorded.map_err(|error| unread(&error))?.is_some() {
         return Err(Problem::refusal(&JobError::AlreadyDispatched));
     }
-    let command = ChangeCommand::FailDispatch { code: ask.body.code.clone(), job };
+    let code = text("/code", &ask.body.code, LONGEST_CODE)?;
+    let command = ChangeCommand::FailDispatch { code, job };
     let (names, id) = (("changes", "fail_dispatch"), change.to_string());
     state.accept::<Change, _, _, _>(&ask, names, &id, command).await
 }
@@ -150,9 +155,12 @@ pub async fn record_result(
     PathId(change): PathId<ChangeId>,
     ask: Ask<ByWorkflow, RecordResult>,
 ) -> Result<Answer, Problem> {
-    let job: Job =
-        state.find(ask.tenant()?, &ask.body.job.to_string(), &JobError::NotFound).await?;
-    let (outcome, finished) = job.finished.ok_or_else(|| Problem::of(&RESULT_MISSING))?;
+    let (tenant, job) = (ask.tenant()?, ask.body.job.to_string());
+    let mut found: Job = state.find(tenant, &job, &JobError::NotFound).await?;
+    if found.finished.is_none() {
+        found = state.find_current(tenant, &job, &JobError::NotFound).await?;
+    }
+    let (outcome, finished) = found.finished.ok_or_else(|| Problem::of(&RESULT_MISSING))?;
     let command = ChangeCommand::RecordResult(ExecutionReport {
         job: ask.body.job,
         outcome,

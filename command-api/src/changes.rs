@@ -2,10 +2,11 @@
 
 use crate::answer::Answer;
 use crate::ask::{Ask, ByAuthor, ByAuthorOrOperator, ByOperator, Permission as _};
-use crate::state::{AppState, base64, text};
+use crate::state::{AppState, base64, prose, text};
 use axum::extract::State;
 use chassis::Problem;
 use chassis::body::PathId;
+use chassis::problem::{BODY_TOO_LARGE, Entry};
 use client::ReceiptBody;
 use client::commands::{DraftChange, Nothing};
 use domain::catalog::{DataSource, DataSourceError};
@@ -15,6 +16,11 @@ use domain::personal::Personal;
 use domain::vocabulary::Step;
 use sql::CutError;
 
+const SQL_TOO_LARGE: Entry = Entry {
+    code: "changes.sql_too_large",
+    status: 413,
+    sentence: "the SQL file is larger than 4 MiB",
+};
 const LONGEST_TITLE: usize = 200;
 const LONGEST_REASON: usize = 4_000;
 /// Largest body: 4 MiB of SQL in base64, and the other members.
@@ -26,13 +32,14 @@ pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 #[tracing::instrument(skip_all)]
 pub async fn draft_change(
     State(state): State<AppState>,
-    ask: Ask<ByAuthor, DraftChange>,
+    ask: Result<Ask<ByAuthor, DraftChange>, Problem>,
 ) -> Result<Answer, Problem> {
+    let ask = ask.map_err(too_large)?;
     let tenant = ask.tenant()?;
     let body = &ask.body;
     let title = Personal::Clear(text("/title", &body.title, LONGEST_TITLE)?);
     let reason = body.reason.as_deref();
-    let reason = reason.map(|reason| text("/reason", reason, LONGEST_REASON)).transpose()?;
+    let reason = reason.map(|reason| prose("/reason", reason, LONGEST_REASON)).transpose()?;
     let (data_source, registered) = data_source(&state, tenant, &body.data_source).await?;
     let file = base64("/sql", &body.sql)?;
     let (file, steps) = cut(file).await?;
@@ -51,6 +58,15 @@ pub async fn draft_change(
     });
     let answered = state.execute::<Change, _, _, _>(&ask, "draft_change", &id, command).await?;
     Ok(Answer::created("changes", &answered))
+}
+
+/// Only SQL makes the body of a draft this large.
+fn too_large(problem: Problem) -> Problem {
+    if problem.code() != BODY_TOO_LARGE.code {
+        return problem;
+    }
+    let detail = format!("the request body is larger than {MAX_BODY_BYTES} bytes");
+    Problem::of(&SQL_TOO_LARGE).detail(detail)
 }
 
 /// The data source of this name or id, and its environment.
@@ -87,9 +103,11 @@ async fn cut(file: Vec<u8>) -> Result<(Vec<u8>, Vec<Step>), Problem> {
 }
 
 fn refused(error: &CutError) -> Problem {
-    let status = if matches!(error, CutError::TooLarge { .. }) { 413 } else { 422 };
     let sentence = "the SQL file cannot be run as one transaction";
-    let entry = chassis::problem::Entry { code: error.code(), status, sentence };
+    let entry = match error {
+        CutError::TooLarge { .. } => SQL_TOO_LARGE,
+        error => Entry { code: error.code(), status: 422, sentence },
+    };
     let detail = format!("{error} ({})", error.place());
     Problem::of(&entry).detail(detail.clone()).member("/sql", error.code(), detail)
 }

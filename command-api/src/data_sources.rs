@@ -61,7 +61,9 @@ pub async fn register_data_source(
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problem> {
-    let fits = |text: &String| (1..=MAX_LABEL_BYTES).contains(&text.len());
+    let fits = |text: &String| {
+        (1..=MAX_LABEL_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+    };
     let all_fit = labels.iter().all(|(name, value)| fits(name) && fits(value));
     if labels.len() > MAX_LABELS || !all_fit {
         return Err(Problem::of(&TOO_MANY_LABELS));

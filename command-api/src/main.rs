@@ -46,7 +46,7 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
         .context("the log cannot be opened for appending")?;
     log_ready.set(true);
     let state = AppState::new(log, process.clock.clone(), &process.config);
-    let app = router(state);
+    let app = router(state)?;
     let people =
         PlainListener::bind(process.config.people_listen, process.config.development_tokens())
             .await?;
@@ -54,7 +54,7 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let tls = process.identity.server_config(admit)?;
     let services = MtlsListener::bind(process.config.services_listen, tls).await?;
     let (for_people, for_services) = (app.clone(), app);
-    process.run("people", |stopping| chassis::listen::serve(for_people, people, stopping));
-    process.run("services", |stopping| chassis::listen::serve(for_services, services, stopping));
+    process.run("people", |stopping| chassis::serve::serve(for_people, people, stopping));
+    process.run("services", |stopping| chassis::serve::serve(for_services, services, stopping));
     process.until_stopped().await
 }

@@ -34,7 +34,7 @@ pub async fn create_principal(
     let id = PrincipalId::derived("principal", &[&command.to_string()]).to_string();
     let created = PrincipalCommand::Create(created);
     let answered = state.execute::<Principal, _, _, _>(&ask, "create_principal", &id, created);
-    Ok(Answer::created("principals", &answered.await?))
+    Ok(Answer::created_unread(&answered.await?))
 }
 
 /// Accept a bearer token; the caller made it and sends only its digest.
@@ -49,14 +49,15 @@ pub async fn issue_token(
 ) -> Result<Answer, Problem> {
     let id = principal.to_string();
     if let Some(answered) = state.earlier::<Principal, _, _>(&ask, ISSUE_TOKEN, &id).await? {
-        return Ok(Answer::accepted("principals", &answered));
+        return Ok(Answer::accepted_unread(&answered));
     }
     if ask.body.expires_at <= ask.at {
         return Err(Problem::of(&TOKEN_EXPIRED));
     }
     let token = Token { token_sha256: ask.body.token_sha256, expires_at: ask.body.expires_at };
     let command = PrincipalCommand::IssueToken(token);
-    state.accept::<Principal, _, _, _>(&ask, ("principals", ISSUE_TOKEN), &id, command).await
+    let answered = state.execute::<Principal, _, _, _>(&ask, ISSUE_TOKEN, &id, command).await?;
+    Ok(Answer::accepted_unread(&answered))
 }
 
 /// Accept a bearer token no longer.
@@ -70,6 +71,7 @@ pub async fn revoke_token(
     ask: Ask<ByInstallation, RevokeToken>,
 ) -> Result<Answer, Problem> {
     let command = PrincipalCommand::RevokeToken { token_sha256: ask.body.token_sha256 };
-    let (names, id) = (("principals", "revoke_token"), principal.to_string());
-    state.accept::<Principal, _, _, _>(&ask, names, &id, command).await
+    let id = principal.to_string();
+    let answered = state.execute::<Principal, _, _, _>(&ask, "revoke_token", &id, command).await?;
+    Ok(Answer::accepted_unread(&answered))
 }

@@ -16,13 +16,14 @@ chassis::problems! {
     COMMIT_TOO_LARGE = "log.commit_too_large", 413, "what the command leads to does not fit into one commit (512 KiB)";
     SLUG_MALFORMED = "http.malformed_name", 422, "a name is not of the form ^[a-z0-9][a-z0-9-]{0,62}$";
     TEXT_LENGTH = "http.text_length", 422, "a text is empty or too long";
+    TEXT_CONTROL = "http.text_control", 422, "a text holds a control character";
     BASE64_MALFORMED = "http.malformed_base64", 422, "a member is not canonical padded base64";
     TOKEN_EXPIRED = "identity.token_expired", 422, "the token's expiry is not in the future";
     ROOT_INVALID = "identity.trust_root_invalid", 422, "the trust root is malformed, invalid, of another tenant, or not signed by its own threshold";
     ROOT_WALK = "identity.trust_root_walk_not_supported", 422, "root versions after the first are not supported yet";
     ENGINE_NOT_SUPPORTED = "catalog.engine_not_supported", 422, "the engine is not supported: postgresql is";
     ENVIRONMENT_NOT_IN_ROOT = "catalog.environment_not_in_root", 422, "the tenant's trust root has no such environment";
-    TOO_MANY_LABELS = "catalog.labels_invalid", 422, "at most 32 labels, each name and value of 1 to 63 bytes";
+    TOO_MANY_LABELS = "catalog.labels_invalid", 422, "at most 32 labels, each name and value of 1 to 63 bytes without control characters";
     MANIFEST_INVALID = "approvals.manifest_invalid", 422, "the manifest is malformed or does not describe this revision of this change";
     SIGNATURE_MALFORMED = "approvals.signature_malformed", 422, "the signature or statement is not of the DSSE form";
     DECISION_MISMATCH = "approvals.decision_mismatch", 422, "the signed decision is about another change or says something else";
@@ -53,6 +54,7 @@ pub fn not_appended(error: &AppendError) -> Problem {
             Problem::of(&OUTCOME_UNKNOWN).detail(error.to_string()).retry_after(1)
         }
         AppendError::Conflict => Problem::of(&LOG_CONFLICT).retry_after(1),
+        AppendError::Blob { .. } => unavailable(error).detail(error.to_string()),
         AppendError::AnotherLog(_) => unavailable(error),
         AppendError::Log(error) => unread(error),
         AppendError::Commit(CommitError::TooLarge(bytes)) => {
@@ -65,7 +67,7 @@ pub fn not_appended(error: &AppendError) -> Problem {
 /// What a failed read of the log means for the caller.
 pub fn unread(error: &LogError) -> Problem {
     match error {
-        LogError::Read(_) | LogError::Follow(_) => unavailable(error),
+        LogError::Read(_) | LogError::Follow(_) | LogError::Behind { .. } => unavailable(error),
         LogError::Name
         | LogError::BrokenChain { .. }
         | LogError::Unreadable { .. }

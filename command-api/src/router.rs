@@ -5,10 +5,14 @@ use crate::{
     agents, approvals, change_flow, changes, data_sources, document, jobs, principals, tenants,
     trust_roots,
 };
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
+use chassis::document::complete;
 use chassis::http::{Limits, api};
+use event_log::patiently;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
@@ -45,13 +49,17 @@ fn documented() -> OpenApiRouter<AppState> {
 }
 
 /// The router of both listeners.
-pub fn router(state: AppState) -> Router {
-    let (router, document) = documented().split_for_parts();
+pub fn router(state: AppState) -> anyhow::Result<Router> {
+    let document = open_api()?;
+    let router = Router::from(documented());
     let router = router.route("/openapi.json", get(async move || axum::Json(document)));
-    api(router.with_state(state), Limits::default())
+    let one_patience = from_fn(async |request, next: Next| patiently(next.run(request)).await);
+    Ok(api(router.with_state(state).layer(one_patience), Limits::default()))
 }
 
 /// The document of the routes.
-pub(crate) fn open_api() -> OpenApi {
-    documented().into_openapi()
+pub(crate) fn open_api() -> anyhow::Result<OpenApi> {
+    let mut document = documented().into_openapi();
+    complete(&mut document, document::SHARED).context("the document cannot be completed")?;
+    Ok(document)
 }

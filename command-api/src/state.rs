@@ -4,19 +4,19 @@ use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::config::ApiConfig;
 use crate::problem::{
-    BASE64_MALFORMED, SLUG_MALFORMED, TEXT_LENGTH, not_appended, not_executed, unread,
+    BASE64_MALFORMED, SLUG_MALFORMED, TEXT_CONTROL, TEXT_LENGTH, not_appended, not_executed, unread,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use chassis::{Clock, HasPrincipals, Person, Principals, Problem};
+use chassis::listen::DevelopmentTokens;
+use chassis::{Clock, HasPrincipals, Holder, Principals, Problem};
 use cqrs_es::Aggregate;
 use domain::Issued;
 use domain::identity::{Principal, Tenant, TenantError, TrustRoot, TrustRootError};
 use domain::ids::{PrincipalId, TenantId, TrustRootId};
 use domain::refusal::Refusal;
-use event_log::{Answered, EventLog, SYSTEM_TENANT, Target};
+use event_log::{Answered, EventLog, Loaded, SYSTEM_TENANT, Target};
 use ledger::{BlobRef, Slug};
-use subtle::ConstantTimeEq as _;
 use trust::dsse::Envelope;
 use trust::encoding::{Sha256Digest, Timestamp};
 use trust::pinned::PinnedRoot;
@@ -31,6 +31,7 @@ pub struct AppState {
     pub trust_domain: String,
     clock: Clock,
     tokens: LogPrincipals,
+    development_tokens: DevelopmentTokens,
 }
 
 impl AppState {
@@ -38,7 +39,8 @@ impl AppState {
     pub fn new(log: EventLog, clock: Clock, config: &ApiConfig) -> Self {
         let trust_domain = config.process.trust_domain.clone();
         let tokens = LogPrincipals { log: log.clone() };
-        Self { log, trust_domain, clock, tokens }
+        let development_tokens = config.development_tokens();
+        Self { log, trust_domain, clock, tokens, development_tokens }
     }
 
     /// Executes a command on an aggregate of the asking tenant.
@@ -105,6 +107,18 @@ impl AppState {
         loaded.map(|loaded| loaded.aggregate).ok_or_else(|| Problem::refusal(missing))
     }
 
+    /// As [`AppState::find`], as of the leader: for what is refused because of a state that may have changed since.
+    pub async fn find_current<A: Aggregate>(
+        &self,
+        tenant: &str,
+        id: &str,
+        missing: &(impl Refusal + Sync),
+    ) -> Result<A, Problem> {
+        let loaded =
+            self.log.load_current::<A>(tenant, id).await.map_err(|error| unread(&error))?;
+        loaded.map(|loaded| loaded.aggregate).ok_or_else(|| Problem::refusal(missing))
+    }
+
     /// The tenant exists; `system` always does.
     pub async fn expect_tenant(&self, tenant: &str) -> Result<(), Problem> {
         if tenant == SYSTEM_TENANT {
@@ -155,6 +169,10 @@ impl HasPrincipals for AppState {
         &self.tokens
     }
 
+    fn development_tokens(&self) -> DevelopmentTokens {
+        self.development_tokens
+    }
+
     fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -174,16 +192,20 @@ impl Principals for LogPrincipals {
         principal: PrincipalId,
         token_sha256: Sha256Digest,
         at: Timestamp,
-    ) -> Result<Option<Person>, Problem> {
+    ) -> Result<Option<Holder>, Problem> {
         let id = principal.to_string();
         let loaded = self.log.load::<Principal>(tenant, &id).await;
-        let Some(loaded) = loaded.map_err(|error| unread(&error))? else { return Ok(None) };
-        let known = loaded.aggregate.tokens.iter().any(|token| {
-            let same = token.token_sha256.as_bytes().ct_eq(token_sha256.as_bytes());
-            bool::from(same) && at < token.expires_at
-        });
-        let roles = loaded.aggregate.created.map(|created| created.roles);
-        Ok(roles.filter(|_| known).map(|roles| Person { roles }))
+        let mut found = loaded.map_err(|error| unread(&error))?;
+        let accepts = |found: &Option<Loaded<Principal>>| {
+            found.as_ref().is_some_and(|found| found.aggregate.accepts(token_sha256, at))
+        };
+        if found.is_some() && !accepts(&found) {
+            let current = self.log.load_current::<Principal>(tenant, &id).await;
+            found = current.map_err(|error| unread(&error))?;
+        }
+        let accepted = accepts(&found);
+        let created = found.and_then(|found| found.aggregate.created).filter(|_| accepted);
+        Ok(created.map(|created| Holder { kind: created.kind, roles: created.roles }))
     }
 }
 
@@ -196,12 +218,30 @@ pub fn slug(pointer: &str, text: &str) -> Result<String, Problem> {
     })
 }
 
-/// A text for people, of 1 to `longest` characters.
+/// A line for people, of 1 to `longest` characters. Control characters are refused: no store or terminal takes them all.
 pub fn text(pointer: &str, text: &str, longest: usize) -> Result<String, Problem> {
+    checked(pointer, text, longest, char::is_control)
+}
+
+/// As [`text`], with several lines and tabs.
+pub fn prose(pointer: &str, text: &str, longest: usize) -> Result<String, Problem> {
+    checked(pointer, text, longest, |c| c.is_control() && !['\n', '\t'].contains(&c))
+}
+
+fn checked(
+    pointer: &str,
+    text: &str,
+    longest: usize,
+    refused: impl Fn(char) -> bool,
+) -> Result<String, Problem> {
     let length = text.chars().count();
     if text.trim().is_empty() || length > longest {
         let detail = format!("it has {length} characters; 1 to {longest} are accepted");
         return Err(Problem::of(&TEXT_LENGTH).member(pointer, "length", detail));
+    }
+    if let Some((at, found)) = text.chars().enumerate().find(|(_, c)| refused(*c)) {
+        let detail = format!("character {} is U+{:04X}", at + 1, u32::from(found));
+        return Err(Problem::of(&TEXT_CONTROL).member(pointer, "control_character", detail));
     }
     Ok(text.to_owned())
 }

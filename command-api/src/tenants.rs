@@ -31,5 +31,5 @@ pub async fn create_tenant(
     let target = Target { tenant, id };
     let command = TenantCommand::Create(created);
     let answered = state.log.execute::<Tenant, _>(&target, command, &request).await;
-    Ok(Answer::created("tenants", &answered.map_err(not_executed)?))
+    Ok(Answer::created_unread(&answered.map_err(not_executed)?))
 }

@@ -35,7 +35,7 @@ pub async fn publish_trust_root(
     let id = TrustRootId::derived("trust_root", &[tenant]).to_string();
     let command = TrustRootCommand::Publish(published);
     let answered = state.execute::<TrustRoot, _, _, _>(&ask, "publish_trust_root", &id, command);
-    Ok(Answer::created("trust-roots", &answered.await?))
+    Ok(Answer::created_unread(&answered.await?))
 }
 
 /// The root's own version and digest, if it is valid, of this tenant and signed by its own threshold.

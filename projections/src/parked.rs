@@ -6,7 +6,7 @@ use crate::projection::ProjectError;
 use event_log::Recorded;
 use ledger::Condemned;
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Tenant, aggregate type, aggregate id.
 pub(crate) type Aggregate = (String, String, String);
@@ -38,12 +38,16 @@ pub async fn parked_commits(database: &Database) -> Result<Vec<ParkedCommit>, Da
     Ok(sqlx::query_as(all).fetch_all(database.pool()).await?)
 }
 
+/// Every aggregate of which something is set aside, with the first sequence of it.
 pub(crate) async fn parked_aggregates(
     connection: &mut PgConnection,
-) -> Result<BTreeSet<Aggregate>, sqlx::Error> {
-    let all = "SELECT DISTINCT tenant, aggregate_type, aggregate_id FROM parked";
-    let rows: Vec<Aggregate> = sqlx::query_as(all).fetch_all(connection).await?;
-    Ok(rows.into_iter().collect())
+) -> Result<BTreeMap<Aggregate, u64>, sqlx::Error> {
+    let all = "SELECT tenant, aggregate_type, aggregate_id, min(sequence) FROM parked \
+               GROUP BY tenant, aggregate_type, aggregate_id";
+    let rows: Vec<(String, String, String, i64)> =
+        sqlx::query_as(all).fetch_all(connection).await?;
+    let first = |sequence: i64| u64::try_from(sequence).unwrap_or_default();
+    Ok(rows.into_iter().map(|(a, b, c, sequence)| ((a, b, c), first(sequence))).collect())
 }
 
 /// Sets a commit aside. A slice that starts over meets it again: it stays parked once.

@@ -3,10 +3,11 @@
 use crate::column;
 use crate::database::{Database, DatabaseError};
 use crate::projection::{ProjectError, Projection, found};
-use domain::identity::{PrincipalCreated, PrincipalEvent, Role};
+use domain::identity::{PrincipalCreated, PrincipalEvent, PrincipalKind, Role};
 use domain::ids::PrincipalId;
 use domain::registry::Event;
 use event_log::{Recorded, RecordedEvent};
+use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use subtle::{Choice, ConstantTimeEq as _};
 use trust::encoding::{Sha256Digest, Timestamp};
@@ -101,14 +102,14 @@ async fn create(
     Ok(())
 }
 
-/// The roles of the principal whose token with this digest is accepted at `at`; none if it is not.
+/// Kind and roles of the principal whose token with this digest is accepted at `at`; none if it is not.
 pub async fn accepted(
     database: &Database,
     tenant: &str,
     principal: PrincipalId,
     token_sha256: Sha256Digest,
     at: Timestamp,
-) -> Result<Option<Vec<Role>>, DatabaseError> {
+) -> Result<Option<(PrincipalKind, Vec<Role>)>, DatabaseError> {
     let id = principal.to_string();
     let tokens: Vec<String> = sqlx::query_scalar(
         "SELECT token_sha256 FROM principal_tokens \
@@ -125,18 +126,18 @@ pub async fn accepted(
     if !bool::from(same.fold(Choice::from(0), |any, same| any | same)) {
         return Ok(None);
     }
-    let names: Option<Vec<String>> =
-        sqlx::query_scalar("SELECT roles FROM principals WHERE tenant = $1 AND id = $2")
+    let row: Option<(String, Vec<String>)> =
+        sqlx::query_as("SELECT kind, roles FROM principals WHERE tenant = $1 AND id = $2")
             .bind(tenant)
             .bind(&id)
             .fetch_optional(database.pool())
             .await?;
-    let roles = names.map(|names| {
-        let read = |name: String| {
-            serde_json::from_value(name.into())
-                .map_err(|_| DatabaseError::Column { column: "principals.roles" })
-        };
-        names.into_iter().map(read).collect::<Result<Vec<Role>, _>>()
-    });
-    roles.transpose()
+    let Some((kind, roles)) = row else { return Ok(None) };
+    let roles =
+        roles.into_iter().map(|role| read(role, "principals.roles")).collect::<Result<_, _>>()?;
+    Ok(Some((read(kind, "principals.kind")?, roles)))
+}
+
+fn read<T: DeserializeOwned>(word: String, column: &'static str) -> Result<T, DatabaseError> {
+    serde_json::from_value(word.into()).map_err(|_| DatabaseError::Column { column })
 }

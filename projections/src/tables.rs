@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use event_log::{Followed, Recorded, RecordedEvent};
 use ledger::{Origin, Position};
 use sqlx::{Acquire as _, PgConnection};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The channel on which every moved position is announced, as `<origin>:<sequence>`.
 pub(crate) const CHANNEL: &str = "positions";
@@ -159,7 +159,8 @@ pub struct Writer {
     origin: Origin,
     lease: Lease,
     positions: BTreeMap<&'static str, Position>,
-    parked: BTreeSet<Aggregate>,
+    /// The first parked commit of each: a slice that starts over still projects those before it.
+    parked: BTreeMap<Aggregate, u64>,
     /// A transaction may have been committed without our hearing of it.
     in_doubt: bool,
 }
@@ -227,7 +228,7 @@ impl Writer {
         // First, so that a worker that lost the lease waits here and then finds nothing to move.
         let moved = self.advance(&mut transaction, &end).await?;
         let mut written = Written::default();
-        let mut newly = BTreeSet::new();
+        let mut newly = BTreeMap::new();
         for followed in batch {
             match followed {
                 Followed::Commit(recorded) => {
@@ -254,7 +255,10 @@ impl Writer {
         }
         transaction.commit().await?;
         self.positions = moved;
-        self.parked.append(&mut newly);
+        for (aggregate, sequence) in newly {
+            let first = self.parked.entry(aggregate).or_insert(sequence);
+            *first = sequence.min(*first);
+        }
         Ok(written)
     }
 
@@ -314,10 +318,12 @@ impl Writer {
         connection: &mut PgConnection,
         recorded: &Recorded,
         misfit: Misfit,
-        newly: &mut BTreeSet<Aggregate>,
+        newly: &mut BTreeMap<Aggregate, u64>,
     ) -> Result<bool, WriteError> {
         let aggregate = parked::aggregate(recorded);
-        let reason = if self.parked.contains(&aggregate) || newly.contains(&aggregate) {
+        let first =
+            [self.parked.get(&aggregate), newly.get(&aggregate)].into_iter().flatten().min();
+        let reason = if first.is_some_and(|first| *first <= recorded.sequence) {
             "an earlier commit of the aggregate is parked".to_owned()
         } else {
             match (&recorded.events, misfit) {
@@ -350,7 +356,7 @@ impl Writer {
             log.sequence = sequence, tenant = %recorded.tenant, aggregate = %recorded.aggregate_id,
             reason, "a commit cannot be projected: its aggregate is parked"
         );
-        newly.insert(aggregate);
+        newly.entry(aggregate).or_insert(sequence);
         Ok(true)
     }
 

@@ -197,6 +197,22 @@ async fn a_slice_that_is_added_later_catches_up_alone() {
 }
 
 #[tokio::test]
+async fn a_slice_that_is_added_later_has_what_came_before_a_parked_commit() {
+    let database = database("before").await.unwrap();
+    let mut early =
+        Tables::new(&database).keep(ChangeList).writer(&origin().unwrap()).await.unwrap();
+    let id = change("a").to_string();
+    let batch = [submitted(1, "a").unwrap(), unreadable(2, ("change", &id), 2).unwrap()];
+    assert_eq!(early.write(&batch).await.unwrap().parked, 1);
+    early.release().await.unwrap();
+    let mut late = writer(&database).await.unwrap();
+    let written = late.write(&batch).await.unwrap();
+    assert_eq!((written.commits, written.parked), (1, 1));
+    let detail = change_detail::load(&database, "acme", change("a")).await.unwrap();
+    assert_eq!(detail.map(|(_, version)| version), Some(1));
+}
+
+#[tokio::test]
 async fn a_transient_failure_is_tried_again_and_written_once() {
     let database = database("transient").await.unwrap();
     // The first insert fails as a serialization failure does; a sequence is not rolled back.

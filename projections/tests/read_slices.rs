@@ -267,7 +267,7 @@ async fn a_token_is_accepted_for_its_person_until_it_expires_or_is_revoked() {
         commit(3, ("principal", &id), 3, &[revoked]).unwrap(),
     ];
     let database = written("tokens", &batch).await.unwrap();
-    let roles = Some(vec![Role::Author, Role::Auditor]);
+    let roles = Some((PrincipalKind::Person, vec![Role::Author, Role::Auditor]));
     for (tenant, name, text, second, expected) in [
         ("acme", "ada", "one", 49, roles),
         ("acme", "ada", "one", 50, None),

@@ -55,7 +55,7 @@ pub async fn list_changes(
 /// Read the whole story of a change. The `ETag` is its version.
 #[utoipa::path(get, path = "/v1/changes/{change_id}", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
-    responses((status = 200, body = ChangeAnswer), (status = 304, description = "Not modified"), Problem))]
+    responses((status = 200, body = ChangeAnswer), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change(
     State(state): State<AppState>,

@@ -1,8 +1,9 @@
 //! query-api: the only door out. It reads; it never appends.
 
 use anyhow::Context as _;
-use chassis::listen::{MtlsListener, PlainListener, serve};
+use chassis::listen::{MtlsListener, PlainListener};
 use chassis::process::Process;
+use chassis::serve::serve;
 use clap::{Parser, Subcommand};
 use countersign_query_api::{ApiConfig, AppState, open_api_json, print_document, router};
 use event_log::Reader;
@@ -47,8 +48,9 @@ async fn run(config: &Path) -> anyhow::Result<()> {
     let connection = Connection::connect(url, source, &server, &inbox, "query-api").await?;
     let log = Reader::new(&connection, config.log.clone().into());
     let (progress, listener) = Progress::of(&database, &config.log.origin);
-    let app = router(AppState::new(database.clone(), progress, log, process.clock.clone()));
-    let people = PlainListener::bind(config.people_listen, config.development_tokens()).await?;
+    let (clock, tokens) = (process.clock.clone(), config.development_tokens());
+    let app = router(AppState::new(database.clone(), progress, log, clock, tokens))?;
+    let people = PlainListener::bind(config.people_listen, tokens).await?;
     let tls = process.identity.server_config(|id| id.service().is_some())?;
     let services = MtlsListener::bind(config.services_listen, tls).await?;
     let (tables, for_services) = (process.ready("tables"), app.clone());

@@ -32,7 +32,7 @@ pub fn unread(error: DatabaseError) -> Problem {
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 pub fn log_unread(error: LogError) -> Problem {
     match error {
-        LogError::Read(_) | LogError::Follow(_) => {
+        LogError::Read(_) | LogError::Follow(_) | LogError::Behind { .. } => {
             tracing::error!(error = %Chain(&error), "the log is unavailable");
             Problem::of(&LOG_UNAVAILABLE).retry_after(RETRY_SECONDS)
         }

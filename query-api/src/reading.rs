@@ -3,6 +3,7 @@
 use crate::problem::{POSITION_MALFORMED, POSITION_NOT_REACHED, POSITION_OF_ANOTHER_LOG};
 use crate::state::AppState;
 use axum::extract::FromRequestParts;
+use chassis::problem::AUTH_FORBIDDEN;
 use chassis::{Caller, Problem};
 use http::HeaderMap;
 use http::request::Parts;
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// The longest that a reader may ask to wait (`Prefer: wait=`), seconds.
 pub const LONGEST_WAIT_SECONDS: u64 = 30;
+
+/// The services that read tenants' data; any other is refused, whatever its SVID.
+const READERS: &[&str] = &["operator", "workflows"];
 
 /// An authorized read. A handler that takes one is reached by nobody else.
 #[derive(Debug, Clone)]
@@ -28,6 +32,9 @@ impl FromRequestParts<AppState> for Reading {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.service().is_some_and(|service| !READERS.contains(&service)) {
+            return Err(Problem::of(&AUTH_FORBIDDEN).detail("this service reads no tenant's data"));
+        }
         let tenant = caller.acting_in(&parts.headers)?;
         let served = fresh(&parts.headers, state).await?;
         Ok(Self { caller, tenant, served })

@@ -4,8 +4,10 @@ use crate::state::AppState;
 use crate::{
     agents, approvals, changes, data_sources, document, jobs, logs, reading, trust_root, whoami,
 };
+use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
+use chassis::document::complete;
 use chassis::http::{Limits, api};
 use std::time::Duration;
 use utoipa::openapi::OpenApi;
@@ -38,14 +40,17 @@ fn documented() -> OpenApiRouter<AppState> {
 }
 
 /// The router of both listeners.
-pub fn router(state: AppState) -> Router {
-    let (router, document) = documented().split_for_parts();
+pub fn router(state: AppState) -> anyhow::Result<Router> {
+    let document = open_api()?;
+    let router = Router::from(documented());
     let router = router.route("/openapi.json", get(async move || axum::Json(document)));
     let limits = Limits { request_timeout: REQUEST_TIMEOUT, ..Limits::default() };
-    api(router.with_state(state), limits)
+    Ok(api(router.with_state(state), limits))
 }
 
 /// The document of the routes.
-pub(crate) fn open_api() -> OpenApi {
-    documented().into_openapi()
+pub(crate) fn open_api() -> anyhow::Result<OpenApi> {
+    let mut document = documented().into_openapi();
+    complete(&mut document, document::SHARED).context("the document cannot be completed")?;
+    Ok(document)
 }

@@ -3,7 +3,8 @@
 use crate::problem::{log_unread, unread};
 use async_trait::async_trait;
 use bytes::Bytes;
-use chassis::{Clock, HasPrincipals, Person, Principals, Problem};
+use chassis::listen::DevelopmentTokens;
+use chassis::{Clock, HasPrincipals, Holder, Principals, Problem};
 use domain::ids::PrincipalId;
 use event_log::Reader;
 use projections::{Database, Progress, principals};
@@ -20,13 +21,20 @@ pub struct AppState {
     pub log: Reader,
     clock: Clock,
     tokens: KnownPrincipals,
+    development_tokens: DevelopmentTokens,
 }
 
 impl AppState {
     /// The state over the tables and the log.
-    pub fn new(database: Database, progress: Progress, log: Reader, clock: Clock) -> Self {
+    pub fn new(
+        database: Database,
+        progress: Progress,
+        log: Reader,
+        clock: Clock,
+        development_tokens: DevelopmentTokens,
+    ) -> Self {
         let tokens = KnownPrincipals { database: database.clone() };
-        Self { database, progress, log, clock, tokens }
+        Self { database, progress, log, clock, tokens, development_tokens }
     }
 
     /// A blob that a commit names.
@@ -48,6 +56,10 @@ impl HasPrincipals for AppState {
         &self.tokens
     }
 
+    fn development_tokens(&self) -> DevelopmentTokens {
+        self.development_tokens
+    }
+
     fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -67,8 +79,8 @@ impl Principals for KnownPrincipals {
         principal: PrincipalId,
         token_sha256: Sha256Digest,
         at: Timestamp,
-    ) -> Result<Option<Person>, Problem> {
+    ) -> Result<Option<Holder>, Problem> {
         let found = principals::accepted(&self.database, tenant, principal, token_sha256, at).await;
-        Ok(found.map_err(unread)?.map(|roles| Person { roles }))
+        Ok(found.map_err(unread)?.map(|(kind, roles)| Holder { kind, roles }))
     }
 }

@@ -17,8 +17,17 @@ fn every_route_has_an_operation_id_a_summary_and_its_problems() {
             assert!(ids.insert(id.to_owned()), "{named}: {id} twice");
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{named}");
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{named}");
-            let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
-            assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{named}");
+            for status in ["400", "401", "403", "404", "500", "503", "default"] {
+                let problem = &operation["responses"][status]["$ref"];
+                assert_eq!(problem, "#/components/responses/Problem", "{named} {status}");
+            }
+            for header in ["Cs-Tenant", "Cs-Min-Position", "Prefer"] {
+                let parameters = operation["parameters"].as_array().unwrap();
+                let taken =
+                    parameters.iter().find(|it| it["name"] == header && it["in"] == "header");
+                assert!(taken.is_some(), "{named} {header}");
+            }
+            assert!(operation["responses"]["200"]["headers"]["Cs-Position"].is_object(), "{named}");
             let named_in_path = path.matches('{').count();
             let documented = operation["parameters"].as_array().into_iter().flatten();
             let documented = documented.filter(|parameter| parameter["in"] == "path").count();
@@ -26,6 +35,10 @@ fn every_route_has_an_operation_id_a_summary_and_its_problems() {
         }
     }
     assert_eq!(ids.len(), 17, "{ids:?}");
+    let problem = &document["components"]["responses"]["Problem"]["content"];
+    let problem = &problem["application/problem+json"]["schema"]["$ref"];
+    assert_eq!(problem, "#/components/schemas/Problem");
+    assert_eq!(document["security"], serde_json::json!([{"bearer": []}, {"svid": []}]));
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 mod world;
 
+use anyhow::Context as _;
 use countersign_query_api::open_api_json;
 use domain::identity::Role;
 use ledger::{Line, judge};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use trust::encoding::Sha256Digest;
 use world::{ORIGIN, SQL, World, change, person};
 
@@ -113,23 +115,92 @@ async fn bad_input_has_its_own_code() {
     world.stop().await.unwrap();
 }
 
+/// What only auditors of tenant `system` read; everything else is read by every role and by two services.
+const OF_AUDITORS: [&str; 3] = ["get_log", "list_commits", "get_blob"];
+const OF_TENANTS: [&str; 14] = [
+    "list_changes",
+    "get_change",
+    "get_change_sql",
+    "get_change_manifest",
+    "list_approvals",
+    "get_approval",
+    "list_data_sources",
+    "get_data_source",
+    "list_jobs",
+    "get_job",
+    "list_agents",
+    "get_agent",
+    "get_trust_root",
+    "whoami",
+];
+
+/// Path and operation id of every route, with well-formed ids in the path.
+fn routes(document: &Value) -> anyhow::Result<BTreeMap<String, String>> {
+    let paths = document.get("paths").and_then(Value::as_object).context("no paths")?.iter();
+    let named = paths.map(|(path, operations)| {
+        let mut path = path.clone();
+        for (parameter, example) in [
+            ("{change_id}", "chg_01h455vb4pex5vsknk084sn02q".to_owned()),
+            ("{approval_id}", "apr_01h455vb4pex5vsknk084sn02q".to_owned()),
+            ("{job_id}", "job_01h455vb4pex5vsknk084sn02q".to_owned()),
+            ("{id_or_name}", "x".to_owned()),
+            ("{log}", ORIGIN.to_owned()),
+            ("{tenant}", "acme".to_owned()),
+            ("{sha256}", Sha256Digest::of(b"x").to_string()),
+        ] {
+            path = path.replace(parameter, &example);
+        }
+        assert!(!path.contains('{'), "{path}: which parameter?");
+        let id = operations.pointer("/get/operationId").and_then(Value::as_str);
+        Ok((path, id.context("no operation id")?.to_owned()))
+    });
+    named.collect()
+}
+
 #[tokio::test]
-async fn nothing_is_read_without_a_token() {
-    let world = World::start().await.unwrap();
+async fn every_route_is_read_only_by_whom_it_is_for() {
+    let mut world = World::start().await.unwrap();
     let document: Value = serde_json::from_str(&open_api_json().unwrap()).unwrap();
-    let paths = document["paths"].as_object().unwrap();
-    assert!(!paths.is_empty());
-    for path in paths.keys() {
-        let path: String = path
-            .split('/')
-            .map(|segment| if segment.starts_with('{') { "x" } else { segment })
-            .collect::<Vec<_>>()
-            .join("/");
-        let got = world.get(&path, None, &[]).await.unwrap();
-        assert_eq!(got.problem(), (401, "auth.missing".to_owned()), "{path}");
+    let routes = routes(&document).unwrap();
+    let cases: BTreeSet<&str> = OF_AUDITORS.into_iter().chain(OF_TENANTS).collect();
+    let documented: BTreeSet<&str> = routes.values().map(String::as_str).collect();
+    assert_eq!(documented, cases, "a route has no case");
+    let mut people = Vec::new();
+    for (tenant, name, role) in [
+        ("acme", "ada", Role::Author),
+        ("acme", "bob", Role::Approver),
+        ("acme", "cyd", Role::Operator),
+        ("acme", "dan", Role::Auditor),
+        ("system", "olga", Role::Operator),
+        ("system", "otto", Role::Auditor),
+    ] {
+        people.push((tenant, name, world.admit(tenant, name, &[role]).await.unwrap()));
+    }
+    for (path, operation) in &routes {
+        let audits = OF_AUDITORS.contains(&operation.as_str());
+        let nobody = world.get(path, None, &[]).await.unwrap();
+        assert_eq!(nobody.problem(), (401, "auth.missing".to_owned()), "{operation}");
+        for (tenant, name, token) in &people {
+            let got = world.get(path, Some(token), &[]).await.unwrap().status.as_u16();
+            let may = !audits || *name == "otto";
+            assert_eq!(got == 403, !may, "{operation} {tenant} {name}: {got}");
+            let other = [("cs-tenant", "globex")];
+            let foreign = world.get(path, Some(token), &other).await.unwrap().status.as_u16();
+            assert!(audits || foreign == 403, "{operation} {name} in another tenant: {foreign}");
+        }
+        for service in ["operator", "workflows", "sealer", "projections", "command-api"] {
+            let got = world.get_as_service(service, path, &[("cs-tenant", "acme")]).await.unwrap();
+            let may = !audits && ["operator", "workflows"].contains(&service);
+            assert_eq!(got.status.as_u16() == 403, !may, "{operation} {service}");
+        }
     }
     let public = world.get("/openapi.json", None, &[]).await.unwrap();
     assert_eq!(public.json().unwrap(), document);
+    let ada = &people[0].2;
+    assert_eq!(world.get("/v1/whoami", Some(ada), &[]).await.unwrap().status.as_u16(), 200);
+    world.router = world.production.clone();
+    let refused = world.get("/v1/whoami", Some(ada), &[]).await.unwrap();
+    assert_eq!(refused.problem(), (401, "auth.token_refused".to_owned()));
     world.stop().await.unwrap();
 }
 

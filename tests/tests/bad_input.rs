@@ -21,6 +21,17 @@ fn draft(source: &str, title: &str, sql: &str) -> String {
     json!({"data_source": source, "title": title, "sql": sql}).to_string()
 }
 
+fn reasoned(reason: &str) -> String {
+    json!({"data_source": "x", "title": "t", "sql": "AA==", "reason": reason}).to_string()
+}
+
+fn labelled(value: &str) -> String {
+    let labels = json!({"team": value});
+    json!({"name": "other", "engine": "postgresql", "environment": "dev", "agent": "edge",
+        "labels": labels})
+    .to_string()
+}
+
 async fn refused(platform: &Platform, before: u64, cases: &[Case]) -> anyhow::Result<()> {
     for (status, code, answer) in cases {
         assert_eq!((answer.status, answer.code()), (*status, *code), "{}", answer.body);
@@ -44,8 +55,14 @@ async fn a_body_that_is_not_what_the_route_takes_is_refused() -> anyhow::Result<
         (422, "http.invalid_body", ada.post(CHANGES, r#"{"surprise":1}"#).await?),
         (422, "http.invalid_body", ada.post(CHANGES, r#"["shop","t"]"#).await?),
         (415, "http.unsupported_media_type", text.post(CHANGES, "{}").await?),
-        (413, "http.body_too_large", ada.post(CHANGES, "x".repeat(7 << 20)).await?),
+        (413, "changes.sql_too_large", ada.post(CHANGES, "x".repeat(7 << 20)).await?),
+        (413, "http.body_too_large", ada.post("/v1/agents", "x".repeat(7 << 20)).await?),
         (422, "http.text_length", ada.post(CHANGES, draft("shop", " ", "AA==")).await?),
+        (422, "http.text_control", ada.post(CHANGES, draft("shop", "a\u{0}b", "AA==")).await?),
+        (422, "http.text_control", ada.post(CHANGES, draft("shop", "a\nb", "AA==")).await?),
+        (422, "http.text_control", ada.post(CHANGES, reasoned("\u{1b}[2J")).await?),
+        (422, "catalog.labels_invalid", ada.post("/v1/data-sources", labelled("\u{0}")).await?),
+        (404, "catalog.data_source_not_found", ada.post(CHANGES, reasoned("a\n\tb")).await?),
         (422, "http.malformed_base64", ada.post(CHANGES, draft("shop", "t", "AA")).await?),
         (404, "catalog.data_source_not_found", ada.post(CHANGES, draft("x", "t", "AA==")).await?),
     ];

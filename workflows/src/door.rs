@@ -4,7 +4,7 @@ use crate::config::WorkflowsConfig;
 use crate::pauses::Pauses;
 use crate::workflow::Because;
 use chassis::Process;
-use client::{Cause, Client, ClientError, Credential, ReceiptBody};
+use client::{Cause, Client, Credential, ReceiptBody};
 use domain::ids::{PrincipalId, service_principal};
 use serde::Serialize;
 
@@ -77,9 +77,10 @@ async fn send<B: Serialize + Sync>(client: &Client, path: &str, key: &str, body:
     loop {
         match client.command::<B, ReceiptBody>(path, key, body).await {
             Ok(_) => return Told::Recorded,
-            Err(ClientError::Problem(problem)) if refused(&problem.code, problem.status) => {
-                tracing::warn!(path, code = problem.code, "command-api refused a command");
-                return Told::Refused { code: problem.code.clone() };
+            Err(error) if error.is_answer() => {
+                let code = error.code().unwrap_or_default().to_owned();
+                tracing::warn!(path, code, "command-api refused a command");
+                return Told::Refused { code };
             }
             Err(error) => {
                 tracing::warn!(path, %error, "command-api has not answered yet: the same command again");
@@ -87,11 +88,4 @@ async fn send<B: Serialize + Sync>(client: &Client, path: &str, key: &str, body:
             }
         }
     }
-}
-
-/// A 4xx is an answer; in flight, a lost race, too many requests and everything else is not.
-fn refused(code: &str, status: u16) -> bool {
-    (400..500).contains(&status)
-        && ![408, 429].contains(&status)
-        && !["http.in_flight", "log.conflict"].contains(&code)
 }

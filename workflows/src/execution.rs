@@ -41,8 +41,18 @@ impl Execution {
         match self.door.tell(because, "lock", &path, &body).await {
             Told::Recorded => Ok(()),
             Told::Refused { code } => {
-                let why = anyhow!("change {} gets no schema lock ({code})", because.aggregate());
-                Err(Setback::SetAside(why))
+                // No job was made: the id only says which one it would have been.
+                let command = because.command(self.door.principal(), "dispatch_job", DISPATCH);
+                let job = JobId::derived("job", &[&command.to_string()]);
+                let path = format!("/v1/changes/{}/fail-dispatch", because.aggregate());
+                let failing = FailDispatch { code: code.clone(), job };
+                match self.door.tell(because, "fail", &path, &failing).await {
+                    Told::Recorded => Ok(()),
+                    Told::Refused { .. } => {
+                        let change = because.aggregate();
+                        Err(Setback::SetAside(anyhow!("{change} gets no schema lock ({code})")))
+                    }
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ mod intake;
 mod pauses;
 mod records;
 mod runner;
+mod set_aside;
 mod workflow;
 
 use crate::approval_routing::ApprovalRouting;
@@ -22,6 +23,7 @@ use crate::execution::Execution;
 use crate::intake::take_in_results;
 use crate::records::Records;
 use crate::runner::Runner;
+use crate::set_aside::SetAside;
 use chassis::Process;
 
 pub use crate::config::WorkflowsConfig;
@@ -42,6 +44,7 @@ pub async fn run(process: Process<WorkflowsConfig>) -> anyhow::Result<()> {
     process.run("approval_routing", |stopping| runner.clone().keep(approval_routing, stopping));
     process.run("execution", |stopping| runner.clone().keep(execution, stopping));
     process.run("dispatch", |stopping| runner.clone().keep(dispatch, stopping));
-    process.run("intake", |stopping| take_in_results(connection.clone(), door.clone(), stopping));
+    let set_aside = SetAside::new(&connection)?;
+    process.run("intake", |stopping| take_in_results(connection, door, set_aside, stopping));
     process.until_stopped().await
 }

@@ -121,7 +121,13 @@ aggregate!(Principal, "principal", PrincipalCommand, PrincipalEvent, PrincipalEr
 impl Principal {
     /// The token is one of this principal's and has not expired.
     pub fn accepts(&self, token_sha256: Sha256Digest, at: Timestamp) -> bool {
-        self.tokens.iter().any(|t| t.token_sha256 == token_sha256 && at < t.expires_at)
+        // Every token is compared to its end: the time it takes says nothing about a digest.
+        let differs = |token: &Token| {
+            let pairs = token.token_sha256.as_bytes().iter().zip(token_sha256.as_bytes());
+            std::hint::black_box(pairs.fold(0, |differs, (a, b)| differs | (a ^ b)))
+        };
+        let valid = self.tokens.iter().filter(|token| at < token.expires_at);
+        valid.map(differs).filter(|differs| *differs == 0).count() > 0
     }
 
     fn decide(

@@ -5,15 +5,16 @@
 
 use crate::clock::Clock;
 use crate::idempotency::IdempotencyKey;
-use crate::listen::Peer;
+use crate::listen::{DevelopmentTokens, Peer};
 use crate::problem::{
-    AUTH_FORBIDDEN, AUTH_INVALID_TOKEN, AUTH_MISSING, AUTH_WRONG_TENANT, Entry, Problem,
+    AUTH_FORBIDDEN, AUTH_INVALID_TOKEN, AUTH_MISSING, AUTH_TOKEN_REFUSED, AUTH_WRONG_TENANT, Entry,
+    Problem,
 };
 use crate::token::Token;
 use async_trait::async_trait;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use domain::Issued;
-use domain::identity::Role;
+use domain::identity::{PrincipalKind, Role};
 use domain::ids::{CommandId, PrincipalId, command_id, service_principal};
 use domain::issued::{Actor, ActorKind, Auth};
 use http::header::AUTHORIZATION;
@@ -26,17 +27,19 @@ const WORKFLOWS: &str = "workflows";
 const CHALLENGE: &str = r#"Bearer realm="countersign""#;
 const INVALID_CHALLENGE: &str = r#"Bearer realm="countersign", error="invalid_token""#;
 
-/// A person whose token is accepted.
+/// Whose token is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// What the person may do in the token's tenant.
+pub struct Holder {
+    /// A person, or a service account of the tenant.
+    pub kind: PrincipalKind,
+    /// What the holder may do in the token's tenant.
     pub roles: Vec<Role>,
 }
 
-/// Knows the tokens of people: command-api asks the log, query-api its tables.
+/// Knows the tokens: command-api asks the log, query-api its tables.
 #[async_trait]
 pub trait Principals: Send + Sync {
-    /// The person whose token with this digest is valid at `at`, or `None` if tenant, principal or token is unknown,
+    /// Whose token with this digest is valid at `at`, or `None` if tenant, principal or token is unknown,
     /// revoked or expired. Digests are compared in constant time.
     async fn token(
         &self,
@@ -44,13 +47,15 @@ pub trait Principals: Send + Sync {
         principal: PrincipalId,
         token_sha256: Sha256Digest,
         at: Timestamp,
-    ) -> Result<Option<Person>, Problem>;
+    ) -> Result<Option<Holder>, Problem>;
 }
 
 /// A router's state that can check callers.
 pub trait HasPrincipals: Send + Sync {
     /// Who knows the tokens.
     fn principals(&self) -> &dyn Principals;
+    /// Whether tokens are accepted at all.
+    fn development_tokens(&self) -> DevelopmentTokens;
     /// The time at which tokens must be valid.
     fn clock(&self) -> &Clock;
 }
@@ -163,14 +168,21 @@ impl<S: HasPrincipals> FromRequestParts<S> for Caller {
             (Some(Peer::Service { .. }), Some(_)) => {
                 return Err(invalid().detail("a service is known by its SVID and sends no token"));
             }
+            (_, Some(_)) if state.development_tokens() == DevelopmentTokens::Refused => {
+                return Err(unauthorized(&AUTH_TOKEN_REFUSED, INVALID_CHALLENGE));
+            }
             (_, Some(token)) => token,
             (_, None) => return Err(unauthorized(&AUTH_MISSING, CHALLENGE)),
         };
         let at = state.clock().now();
         let (tenant, id) = (token.tenant(), token.principal());
-        let person = state.principals().token(tenant, id, token.sha256(), at).await?;
-        let Person { roles } = person.ok_or_else(invalid)?;
-        let actor = Actor { kind: ActorKind::Person, id, auth: Auth::Token };
+        let holder = state.principals().token(tenant, id, token.sha256(), at).await?;
+        let Holder { kind, roles } = holder.ok_or_else(invalid)?;
+        let kind = match kind {
+            PrincipalKind::Person => ActorKind::Person,
+            PrincipalKind::Service => ActorKind::Service,
+        };
+        let actor = Actor { kind, id, auth: Auth::Token };
         Ok(Self { actor, tenant: Some(tenant.to_owned()), roles, service: None })
     }
 }

@@ -7,10 +7,11 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use domain::ids::CommandId;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -45,6 +46,17 @@ impl Default for Limits {
     }
 }
 
+/// The command that a request turned out to be, once its handler knows: a timeout names it.
+#[derive(Debug, Clone, Default)]
+pub struct CommandName(Arc<OnceLock<String>>);
+
+impl CommandName {
+    /// Notes it; the first one stays.
+    pub fn note(&self, command: CommandId) {
+        self.0.get_or_init(|| command.to_string());
+    }
+}
+
 #[derive(Clone)]
 struct Admission {
     slots: Arc<Semaphore>,
@@ -69,8 +81,17 @@ async fn admit(State(admission): State<Admission>, mut request: Request, next: N
         return Problem::of(&OVERLOADED).retry_after(RETRY_OVERLOADED).into_response();
     };
     request.extensions_mut().insert(BodyDeadline(admission.limits.body_timeout));
+    let command = CommandName::default();
+    request.extensions_mut().insert(command.clone());
     let answer = tokio::time::timeout(admission.limits.request_timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| Problem::of(&TIMEOUT).retry_after(RETRY_OVERLOADED).into_response())
+    answer.unwrap_or_else(|_| timed_out(&command).into_response())
+}
+
+fn timed_out(command: &CommandName) -> Problem {
+    let problem = Problem::of(&TIMEOUT).retry_after(RETRY_OVERLOADED);
+    let Some(command) = command.0.get() else { return problem };
+    let sentence = problem.body().detail.clone();
+    problem.detail(format!("command {command}: {sentence}"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]

@@ -2,12 +2,13 @@
 //! error answer, the one caller check, health.
 //!
 //! Nothing here knows schemas or changes. A process starts at [`Process::start`]; an API is a router wrapped by
-//! [`http::api`], served by [`listen::serve`], whose handlers extract [`Caller`] and answer [`Problem`].
+//! [`http::api`], served by [`serve::serve`], whose handlers extract [`Caller`] and answer [`Problem`].
 
 pub mod body;
 pub mod caller;
 pub mod clock;
 pub mod config;
+pub mod document;
 pub mod http;
 pub mod idempotency;
 pub mod identity;
@@ -16,12 +17,13 @@ pub mod ops;
 pub mod problem;
 pub mod process;
 pub mod secret_file;
+pub mod serve;
 pub mod tasks;
 pub mod telemetry;
 mod tenant;
 pub mod token;
 
-pub use caller::{Caller, HasPrincipals, Person, Principals};
+pub use caller::{Caller, HasPrincipals, Holder, Principals};
 pub use clock::Clock;
 pub use idempotency::IdempotencyKey;
 pub use identity::Identity;

@@ -1,8 +1,6 @@
-//! Listeners: plain TCP for people, TLS with SVIDs for services, and the one way to serve a router on them.
+//! Listeners: plain TCP for people, TLS with SVIDs for services.
 
-use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +10,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use trust::spiffe::SpiffeId;
 
 /// A peer that has not finished its handshake by then is dropped.
@@ -51,12 +48,12 @@ pub enum ListenError {
     },
 }
 
-/// Whether development tokens are accepted on a listener.
+/// Whether development tokens are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DevelopmentTokens {
     /// They are: only loopback addresses can be listened on.
     Accepted,
-    /// They are not.
+    /// They are not: [`Caller`](crate::Caller) answers 401.
     Refused,
 }
 
@@ -72,18 +69,6 @@ pub enum Peer {
         /// From where.
         address: SocketAddr,
     },
-}
-
-impl Connected<IncomingStream<'_, PlainListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, PlainListener>) -> Self {
-        stream.remote_addr().clone()
-    }
-}
-
-impl Connected<IncomingStream<'_, MtlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, MtlsListener>) -> Self {
-        stream.remote_addr().clone()
-    }
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenError> {
@@ -234,21 +219,6 @@ async fn handshake(
         return None;
     };
     Some((stream, Peer::Service { spiffe_id, address }))
-}
-
-/// Serves until `stopping` is cancelled, then finishes the requests in flight.
-pub async fn serve<L>(
-    router: Router,
-    listener: L,
-    stopping: CancellationToken,
-) -> anyhow::Result<()>
-where
-    L: Listener<Addr = Peer>,
-    Peer: for<'a> Connected<IncomingStream<'a, L>>,
-{
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).await?;
-    Ok(())
 }
 
 #[cfg(test)]

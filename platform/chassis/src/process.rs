@@ -3,8 +3,9 @@
 use crate::clock::Clock;
 use crate::config::{self, Configured, ProcessConfig, TelemetryEnvironment};
 use crate::identity::Identity;
-use crate::listen::{DevelopmentTokens, PlainListener, serve};
+use crate::listen::{DevelopmentTokens, PlainListener};
 use crate::ops::{self, Readiness, ReadyFlag};
+use crate::serve::serve;
 use crate::tasks::Tasks;
 use crate::telemetry;
 use anyhow::Context as _;

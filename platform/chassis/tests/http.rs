@@ -2,21 +2,22 @@
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
+use axum::Extension;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::routing::{get, post};
 use chassis::body::{PathId, StrictJson, StrictQuery};
 use chassis::clock::TestClock;
-use chassis::http::{Limits, api};
-use chassis::listen::Peer;
+use chassis::http::{CommandName, Limits, api};
+use chassis::listen::{DevelopmentTokens, Peer};
 use chassis::problem::{self, ProblemBody};
 use chassis::token::Token;
-use chassis::{Caller, Clock, HasPrincipals, IdempotencyKey, Person, Principals, Problem};
+use chassis::{Caller, Clock, HasPrincipals, Holder, IdempotencyKey, Principals, Problem};
 use countersign_chassis as chassis;
 use cqrs_es::AggregateError;
-use domain::identity::{PrincipalError, Role};
-use domain::ids::{ChangeId, PrincipalId, service_principal};
+use domain::identity::{PrincipalError, PrincipalKind, Role};
+use domain::ids::{ChangeId, CommandId, PrincipalId, service_principal};
 use domain::issued::{ActorKind, Auth};
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde::Deserialize;
@@ -45,21 +46,27 @@ impl Principals for OneToken {
         principal: PrincipalId,
         digest: Sha256Digest,
         at: Timestamp,
-    ) -> Result<Option<Person>, Problem> {
+    ) -> Result<Option<Holder>, Problem> {
         let known = (tenant, principal, digest) == (self.tenant, self.principal, self.digest);
-        Ok((known && at < self.expires_at).then(|| Person { roles: vec![Role::Author] }))
+        let holder = Holder { kind: PrincipalKind::Person, roles: vec![Role::Author] };
+        Ok((known && at < self.expires_at).then_some(holder))
     }
 }
 
 #[derive(Clone)]
 struct AppState {
     principals: Arc<OneToken>,
+    tokens: DevelopmentTokens,
     clock: Clock,
 }
 
 impl HasPrincipals for AppState {
     fn principals(&self) -> &dyn Principals {
         &*self.principals
+    }
+
+    fn development_tokens(&self) -> DevelopmentTokens {
+        self.tokens
     }
 
     fn clock(&self) -> &Clock {
@@ -128,7 +135,11 @@ fn world() -> Result<World> {
     let hand = TestClock::at(start);
     let (digest, expires_at) = (token.sha256(), start.plus_seconds(60));
     let principals = Arc::new(OneToken { tenant: "acme", principal, digest, expires_at });
-    Ok(World { state: AppState { principals, clock: hand.clock() }, token, hand })
+    Ok(World {
+        state: AppState { principals, tokens: DevelopmentTokens::Accepted, clock: hand.clock() },
+        token,
+        hand,
+    })
 }
 
 fn routes(state: AppState) -> Router {
@@ -284,6 +295,23 @@ const OF_CONNECTIONS: [&str; 4] =
 /// The log's own state: command-api and query-api answer it.
 const OF_THE_LOG: [&str; 1] = ["log.unavailable"];
 
+/// Nobody is known by a token there; its test is below.
+const OF_PRODUCTION: [&str; 1] = ["auth.token_refused"];
+
+#[tokio::test]
+async fn without_development_no_token_is_accepted_and_services_still_are() {
+    let world = world().unwrap();
+    let bearer = format!("Bearer {}", world.token.expose());
+    let production = AppState { tokens: DevelopmentTokens::Refused, ..world.state };
+    let router = api(routes(production), small());
+    let refused = fetch(&router, "/whoami", &[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(refused.status.as_u16(), 401);
+    assert_eq!(refused.problem().unwrap().code, "auth.token_refused");
+    assert!(refused.headers.contains_key("www-authenticate"));
+    let service = "spiffe://dev.countersign/countersign/operator";
+    assert_eq!(fetch_as(&router, "/whoami", service).await.unwrap().status.as_u16(), 200);
+}
+
 #[tokio::test]
 async fn every_refusal_has_its_code_and_every_code_of_the_catalogue_is_refused() {
     let world = world().unwrap();
@@ -291,8 +319,8 @@ async fn every_refusal_has_its_code_and_every_code_of_the_catalogue_is_refused()
     let refused = refused_codes(&world, &router).await.unwrap();
     let refused: Vec<(&str, u16)> = refused.iter().map(|(code, n)| (code.as_str(), *n)).collect();
     assert_eq!(refused, EXPECTED);
-    let seen: BTreeSet<&str> =
-        EXPECTED.iter().map(|(code, _)| *code).chain(OF_CONNECTIONS).chain(OF_THE_LOG).collect();
+    let elsewhere = OF_CONNECTIONS.into_iter().chain(OF_THE_LOG).chain(OF_PRODUCTION);
+    let seen: BTreeSet<&str> = EXPECTED.iter().map(|(code, _)| *code).chain(elsewhere).collect();
     let listed: BTreeSet<&str> = problem::CATALOGUE.iter().map(|entry| entry.code).collect();
     assert_eq!(seen, listed);
 }
@@ -438,6 +466,21 @@ async fn a_handler_that_takes_too_long_is_a_problem() {
         ("http.timeout", 503)
     );
     assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_named() {
+    let world = world().unwrap();
+    let command = CommandId::derived("command", &["k"]);
+    let slow = move |Extension(name): Extension<CommandName>| async move {
+        name.note(command);
+        std::future::pending::<()>().await;
+    };
+    let limits = Limits { request_timeout: Duration::from_millis(5), ..small() };
+    let router = Router::new().route("/slow", get(slow)).with_state(world.state);
+    let answer = fetch(&api(router, limits), "/slow", &[]).await.unwrap().problem().unwrap();
+    assert_eq!(answer.code, "http.timeout");
+    assert!(answer.detail.contains(&command.to_string()), "{}", answer.detail);
 }
 
 #[tokio::test]

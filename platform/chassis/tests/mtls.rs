@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
-use chassis::listen::{MtlsListener, Peer, serve};
+use chassis::listen::{MtlsListener, Peer};
+use chassis::serve::serve;
 use countersign_chassis as chassis;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

@@ -63,12 +63,13 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// A refusal: the same request would be refused again. In flight, too many requests, 5xx and lost answers are not.
+    /// A refusal: the same request would be refused again. A body that came late, in flight, a lost race, too many
+    /// requests, 5xx and lost answers are not.
     pub fn is_answer(&self) -> bool {
         match self {
             Self::Problem(problem) => {
                 (400..500).contains(&problem.status)
-                    && problem.status != 429
+                    && ![408, 429].contains(&problem.status)
                     && problem.code != "http.in_flight"
                     && problem.code != "log.conflict"
             }
@@ -81,6 +82,35 @@ impl ClientError {
         match self {
             Self::Problem(problem) => Some(&problem.code),
             Self::Transport { .. } | Self::Answer { .. } | Self::Request(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_would_be_refused_again_is_an_answer() {
+        for (status, code, is_answer) in [
+            (404, "changes.not_found", true),
+            (409, "changes.ended", true),
+            (422, "http.invalid_body", true),
+            (408, "http.body_timeout", false),
+            (409, "http.in_flight", false),
+            (409, "log.conflict", false),
+            (429, "a.proxy", false),
+            (503, "log.outcome_unknown", false),
+        ] {
+            let problem = ProblemBody {
+                status,
+                code: code.to_owned(),
+                title: String::new(),
+                detail: None,
+                trace_id: None,
+                errors: Vec::new(),
+            };
+            assert_eq!(ClientError::Problem(Box::new(problem)).is_answer(), is_answer, "{code}");
         }
     }
 }

@@ -57,23 +57,46 @@ impl EventLog {
         &self.reader
     }
 
-    /// An aggregate as the leader confirms it; `None` if it has no good commit.
+    /// An aggregate; that there is none is said only with the leader's word. What exists may have grown since.
     pub async fn load<A: Aggregate>(
         &self,
         tenant: &str,
         id: &str,
     ) -> Result<Option<Loaded<A>>, LogError> {
+        let found = self.reader.load(tenant, id).await?;
+        if found.is_some() { Ok(found) } else { self.load_current(tenant, id).await }
+    }
+
+    /// An aggregate with everything that the leader holds.
+    pub async fn load_current<A: Aggregate>(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<Loaded<A>>, LogError> {
         let subject = self.reader.subject(tenant, A::TYPE, id)?;
-        loop {
-            let loaded = self.reader.history::<A>(tenant, id).await?;
-            // What exists can only have grown; that something does not exist is said only with the leader's word.
-            if loaded.version > 0 {
-                return Ok(Some(loaded));
-            }
-            if self.is_current(&subject, loaded.last_sequence).await? {
-                return Ok(None);
+        let mut loaded = self.reader.history::<A>(tenant, id).await?;
+        self.catch_up(&subject, &mut loaded, &mut Patience::new()).await?;
+        Ok(Some(loaded).filter(|loaded| loaded.version > 0))
+    }
+
+    /// Reads on until everything is in that the leader holds now; a read may come from a replica that is behind.
+    pub(crate) async fn catch_up<A: Aggregate>(
+        &self,
+        subject: &str,
+        loaded: &mut Loaded<A>,
+        patience: &mut Patience,
+    ) -> Result<(), LogError> {
+        let (connection, stream) = (&self.reader.connection, self.reader.stream());
+        let newest = batch::last_on_leader(connection, &stream, subject).await?;
+        let newest = newest.map_or(0, |message| message.sequence);
+        while loaded.last_sequence < newest {
+            self.reader.read_on(subject, loaded).await?;
+            let read = loaded.last_sequence;
+            if read < newest && !patience.pause().await {
+                return Err(LogError::Behind { subject: subject.to_owned(), read, newest });
             }
         }
+        Ok(())
     }
 
     /// Signs and appends one commit after the subject's stream sequence `last`.
@@ -82,24 +105,26 @@ impl EventLog {
         envelope: Envelope,
         last: u64,
     ) -> Result<Commit, AppendError> {
-        self.guard.check(&self.reader).await?;
-        let commit = append(&self.reader, &self.writer, envelope, last).await?;
+        let command = envelope.command.id.to_string();
+        let commit = append(&self.reader, &self.writer, Some(&self.guard), envelope, last).await?;
+        // What the client kept while the server was away may have reached another stream.
+        match self.guard.check(&self.reader).await {
+            Err(AppendError::Log(error)) if error.is_transient() => {
+                return Err(AppendError::Unknown { command, last: error.to_string() });
+            }
+            checked => checked?,
+        }
         self.guard.appended(commit.sequence, commit.hash).await;
         Ok(commit)
     }
-
-    /// The leader still has `last` as the subject's last stream sequence, so that a refusal may be answered.
-    pub(crate) async fn is_current(&self, subject: &str, last: u64) -> Result<bool, LogError> {
-        let reader = &self.reader;
-        let newest = batch::last_on_leader(&reader.connection, &reader.stream(), subject).await?;
-        Ok(newest.map_or(0, |message| message.sequence) == last)
-    }
 }
 
-/// Publishes the same bytes with the same expectation until an acknowledgement or a conflict.
+/// Publishes the same bytes with the same expectation until an acknowledgement or a conflict, each time only into the
+/// stream that the guard knows.
 pub(crate) async fn append(
     reader: &Reader,
     writer: &PrivateKey,
+    guard: Option<&Guard>,
     envelope: Envelope,
     last: u64,
 ) -> Result<Commit, AppendError> {
@@ -110,9 +135,24 @@ pub(crate) async fn append(
     headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
     let payload = Bytes::from(payload);
     let mut patience = Patience::new();
+    let mut tried = false;
     loop {
-        let again = (headers.clone(), payload.clone());
-        match publish(&reader.connection, &subject, again.0, again.1, last).await {
+        let checked = match guard {
+            Some(guard) => guard.check(reader).await,
+            None => Ok(()),
+        };
+        let published = match checked {
+            Ok(()) => {
+                let (headers, payload) = (headers.clone(), payload.clone());
+                publish(&reader.connection, &subject, headers, payload, last).await
+            }
+            Err(AppendError::Log(error)) if tried && error.is_transient() => {
+                Published::Unknown(error.to_string())
+            }
+            Err(error) => return Err(error),
+        };
+        tried = true;
+        match published {
             Published::Stored(sequence) => return Ok(Commit { sequence, hash, envelope }),
             Published::Conflict => return Err(AppendError::Conflict),
             Published::Unknown(why) => {

@@ -37,8 +37,8 @@ impl EventLog {
                     Published::Unknown(why) => why,
                 };
             if !patience.pause().await {
-                let command = format!("blob {}", reference.sha256);
-                return Err(AppendError::Unknown { command, last });
+                let sha256 = reference.sha256.to_string();
+                return Err(AppendError::Blob { sha256, last });
             }
         }
     }

@@ -55,6 +55,16 @@ pub enum LogError {
         /// What came.
         found: u64,
     },
+    /// What the leader holds did not arrive here in time.
+    #[error("{subject} is read up to sequence {read}, and the leader holds {newest}")]
+    Behind {
+        /// The aggregate's subject.
+        subject: String,
+        /// Its last sequence here.
+        read: u64,
+        /// Its last sequence on the leader.
+        newest: u64,
+    },
     /// The log was never opened, or by another origin.
     #[error("the log is not open: run `command-api open-log` once, on a new and empty stream")]
     NotOpen,
@@ -76,6 +86,14 @@ pub enum AppendError {
     Unknown {
         /// The command.
         command: String,
+        /// The last failure.
+        last: String,
+    },
+    /// A value that the commit was to name is not stored, so that nothing was recorded.
+    #[error("blob {sha256} could not be stored, and nothing was recorded: send the command again")]
+    Blob {
+        /// Its name.
+        sha256: String,
         /// The last failure.
         last: String,
     },
@@ -123,7 +141,7 @@ impl LogError {
     /// Trying again later can help: the server was away, or has not answered in time.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Read(_) | Self::Follow(_) | Self::NotOpen => true,
+            Self::Read(_) | Self::Follow(_) | Self::Behind { .. } | Self::NotOpen => true,
             Self::Name
             | Self::BrokenChain { .. }
             | Self::Unreadable { .. }

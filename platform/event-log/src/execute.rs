@@ -2,6 +2,7 @@
 
 use crate::append::EventLog;
 use crate::error::{AppendError, ExecuteError, LogError};
+use crate::patience::Patience;
 use crate::store::{AggregateStore, LogContext, RECEIPT, REQUEST};
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, AggregateContext as _, AggregateError, EventStore as _};
@@ -13,9 +14,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use trust::encoding::Timestamp;
-
-/// How often a command is decided again after a conflict.
-const DECISIONS: usize = 8;
 
 /// Which aggregate a command is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,38 +97,38 @@ impl EventLog {
         };
         let store = AggregateStore::<A>::new(self);
         let aggregate_id = format!("{}/{}", target.tenant, target.id);
+        let subject = self.reader.subject(&target.tenant, A::TYPE, &target.id)?;
         let metadata = metadata(request)?;
-        for _ in 0..DECISIONS {
-            let mut context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
+        let mut patience = Patience::new();
+        let mut context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
+        loop {
             if let Some(answer) = self.found(&context, request)? {
                 return Ok(answer);
             }
-            if request.expected_version.is_some_and(|seen| seen != context.loaded.version) {
-                if self.confirms::<A>(&context).await? {
-                    return Err(ExecuteError::Stale { version: context.loaded.version });
+            let seen = context.loaded.last_sequence;
+            let events = match decided(&mut context, command.clone(), request).await {
+                Ok(events) => events,
+                Err(refusal) => {
+                    self.catch_up(&subject, &mut context.loaded, &mut patience).await?;
+                    if context.loaded.last_sequence == seen {
+                        return Err(refusal);
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let issued = Issued {
-                id: request.command,
-                by: request.actor,
-                at: commit_time(request.at, context.loaded.last_time),
-                command: command.clone(),
             };
-            let sink = EventSink::default();
-            if let Err(refusal) = context.aggregate().handle(issued, &(), &sink).await {
-                if self.confirms::<A>(&context).await? {
-                    return Err(ExecuteError::Refused(refusal));
-                }
-                continue;
-            }
-            match store.commit(sink.collect().await, context, metadata.clone()).await {
+            match store.commit(events, context, metadata.clone()).await {
                 Ok(events) => return receipt(events.first().map(|event| &event.metadata)),
                 Err(AggregateError::AggregateConflict) => {}
                 Err(other) => return Err(understood(other)),
             }
+            context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
+            self.catch_up(&subject, &mut context.loaded, &mut patience).await?;
+            // Nothing new there: another append is still in flight.
+            let moved = context.loaded.last_sequence > seen;
+            if !(patience.lasts() && (moved || patience.pause().await)) {
+                return Err(ExecuteError::Conflict);
+            }
         }
-        Err(ExecuteError::Conflict)
     }
 
     /// The answer of an earlier try of this command, if there was one: looked up before anything else can refuse it.
@@ -140,8 +138,14 @@ impl EventLog {
         request: &Request,
     ) -> Result<Option<Answered>, ExecuteError<A::Error>> {
         let (tenant, id) = (target.tenant.clone(), target.id.clone());
+        let subject = self.reader.subject(&tenant, A::TYPE, &id)?;
         let loaded = self.reader.history::<A>(&tenant, &id).await?;
-        self.found(&LogContext { tenant, id, loaded }, request)
+        let mut context = LogContext { tenant, id, loaded };
+        if let Some(answered) = self.found(&context, request)? {
+            return Ok(Some(answered));
+        }
+        self.catch_up(&subject, &mut context.loaded, &mut Patience::new()).await?;
+        self.found(&context, request)
     }
 
     /// The answer of an earlier try of the same command.
@@ -161,14 +165,26 @@ impl EventLog {
             }
         }
     }
+}
 
-    async fn confirms<A: Aggregate>(
-        &self,
-        context: &LogContext<A>,
-    ) -> Result<bool, ExecuteError<A::Error>> {
-        let subject = self.reader.subject(&context.tenant, A::TYPE, &context.id)?;
-        Ok(self.is_current(&subject, context.loaded.last_sequence).await?)
+/// What the aggregate decides, or why it refuses.
+async fn decided<A, C>(
+    context: &mut LogContext<A>,
+    command: C,
+    request: &Request,
+) -> Result<Vec<A::Event>, ExecuteError<A::Error>>
+where
+    A: Aggregate<Command = Issued<C>, Services = ()>,
+{
+    let version = context.loaded.version;
+    if request.expected_version.is_some_and(|seen| seen != version) {
+        return Err(ExecuteError::Stale { version });
     }
+    let at = commit_time(request.at, context.loaded.last_time);
+    let issued = Issued { id: request.command, by: request.actor, at, command };
+    let sink = EventSink::default();
+    context.aggregate().handle(issued, &(), &sink).await.map_err(ExecuteError::Refused)?;
+    Ok(sink.collect().await)
 }
 
 fn metadata<E: std::error::Error>(

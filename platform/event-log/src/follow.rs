@@ -1,11 +1,9 @@
 //! Following a log in order, from a position that is checked first.
 
 use crate::error::LogError;
+use crate::feed::{Delivered, Feed};
 use crate::reader::{Reader, stored};
 use crate::recorded::Recorded;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
-use chrono::DateTime;
-use futures::StreamExt as _;
 use ledger::{CommitHash, Condemned, Head, Position, judge};
 use nats::StoredMessage;
 use std::collections::BTreeMap;
@@ -44,9 +42,11 @@ impl Followed {
 /// Gives a log's messages in order, each once.
 pub struct Follower {
     reader: Reader,
-    messages: pull::Ordered,
+    /// None once it has ended: the next one is opened where the last message was, which is checked first.
+    feed: Option<Feed>,
     ahead: Option<StoredMessage>,
-    last: u64,
+    /// Of the last message that was given; none before the first of the log.
+    reached: Option<Position>,
     /// Every aggregate met so far was met from its first commit on.
     from_start: bool,
     heads: BTreeMap<String, Option<Head>>,
@@ -55,7 +55,7 @@ pub struct Follower {
 
 impl std::fmt::Debug for Follower {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Follower(after {})", self.last)
+        write!(f, "Follower(after {})", self.last())
     }
 }
 
@@ -63,34 +63,17 @@ impl Reader {
     /// Follows the log from after `position` (`None`: from the start). A position that this log does not hold is
     /// another history.
     pub async fn follow(&self, after: Option<Position>) -> Result<Follower, LogError> {
-        if let Some(position) = &after {
-            self.check_position(position).await?;
-        }
-        let last = after.map_or(0, |position| position.sequence);
-        let failed = |error: async_nats::Error| LogError::Follow(error);
-        let stream = self
-            .connection
-            .jetstream()
-            .get_stream_no_info(self.stream())
-            .await
-            .map_err(|e| failed(Box::new(e)))?;
-        let consumer: async_nats::jetstream::consumer::Consumer<pull::OrderedConfig> = stream
-            .create_consumer(pull::OrderedConfig {
-                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
-                ..pull::OrderedConfig::default()
-            })
-            .await
-            .map_err(|e| failed(Box::new(e)))?;
-        let messages = consumer.messages().await.map_err(|e| failed(Box::new(e)))?;
-        Ok(Follower {
+        let mut follower = Follower {
             reader: self.clone(),
-            messages,
+            feed: None,
             ahead: None,
-            last,
-            from_start: last == 0,
+            from_start: after.is_none(),
+            reached: after,
             heads: BTreeMap::new(),
             pending: 0,
-        })
+        };
+        follower.open().await?;
+        Ok(follower)
     }
 
     /// The log holds this hash at this sequence; a mirror that is behind is given time.
@@ -131,8 +114,9 @@ impl Follower {
         let Some(message) = self.ahead.as_ref() else {
             return Err(LogError::Follow("no message at hand".into()));
         };
-        if message.sequence != self.last + 1 {
-            return Err(LogError::Gap { expected: self.last + 1, found: message.sequence });
+        let expected = self.last() + 1;
+        if message.sequence != expected {
+            return Err(LogError::Gap { expected, found: message.sequence });
         }
         let (subject, sequence) = (message.subject.clone(), message.sequence);
         let head = match self.heads.get(&subject) {
@@ -143,7 +127,11 @@ impl Follower {
         let Some(message) = self.ahead.take() else {
             return Err(LogError::Follow("no message at hand".into()));
         };
-        self.last = sequence;
+        self.reached = Some(Position {
+            origin: self.reader.identity().origin.clone(),
+            sequence,
+            hash: CommitHash::of(&message.payload),
+        });
         match judge(&self.reader.identity, head, &stored(&message)) {
             Ok(commit) => {
                 let head = Head { version: commit.envelope.version, hash: commit.hash };
@@ -175,27 +163,40 @@ impl Follower {
         self.heads.insert(subject, head);
     }
 
+    fn last(&self) -> u64 {
+        self.reached.as_ref().map_or(0, |position| position.sequence)
+    }
+
+    /// Opens a feed after the position that was reached, if the log still holds it.
+    async fn open(&mut self) -> Result<&mut Feed, LogError> {
+        if let Some(position) = &self.reached {
+            self.reader.check_position(position).await?;
+        }
+        let feed = Feed::open(&self.reader, self.last() + 1).await?;
+        Ok(self.feed.insert(feed))
+    }
+
+    /// A feed that ends is replaced once: who follows decides how often a server that is away is asked.
     async fn receive(&mut self) -> Result<StoredMessage, LogError> {
-        let failed = |error: async_nats::Error| LogError::Follow(error);
-        let message = self
-            .messages
-            .next()
-            .await
-            .ok_or_else(|| failed("the server ended the consumer".into()))?
-            .map_err(|e| failed(Box::new(e)))?;
-        let info = message.info().map_err(failed)?;
-        let (sequence, pending) = (info.stream_sequence, info.pending);
-        let published = info.published;
-        let time = DateTime::from_timestamp(published.unix_timestamp(), published.nanosecond())
-            .ok_or_else(|| failed("a stored time outside the calendar".into()))?;
-        self.pending = pending;
-        let (message, _) = message.split();
-        Ok(StoredMessage {
-            sequence,
-            subject: message.subject.to_string(),
-            time,
-            headers: message.headers.unwrap_or_default(),
-            payload: message.payload,
-        })
+        if let Some(feed) = &mut self.feed {
+            match feed.next(&self.reader).await {
+                Ok(delivered) => return Ok(self.delivered(delivered)),
+                Err(error) => {
+                    tracing::debug!(%error, "the log is followed by another consumer");
+                    self.feed = None;
+                }
+            }
+        }
+        let reader = self.reader.clone();
+        let delivered = self.open().await?.next(&reader).await;
+        if delivered.is_err() {
+            self.feed = None;
+        }
+        Ok(self.delivered(delivered?))
+    }
+
+    fn delivered(&mut self, delivered: Delivered) -> StoredMessage {
+        self.pending = delivered.pending;
+        delivered.message
     }
 }

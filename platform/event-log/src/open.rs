@@ -15,8 +15,8 @@ use trust::keys::PrivateKey;
 /// The tenant of the log's own aggregates.
 pub const SYSTEM_TENANT: &str = "system";
 
-/// Writes `log.opened` as sequence 1 of a new and empty stream. A stream that holds anything is refused: it is either
-/// open already, or no log of ours.
+/// Writes `log.opened` as sequence 1 of a new and empty stream. A stream that holds anything else than
+/// this request's own first try is refused: it is either open already, or no log of ours.
 pub async fn open_log(
     connection: &Connection,
     identity: LogIdentity,
@@ -25,17 +25,32 @@ pub async fn open_log(
     request: &Request,
 ) -> Result<Receipt, AppendError> {
     let reader = Reader::new(connection, identity);
-    if reader.last_sequence().await? > 0 {
-        return Err(AppendError::Conflict);
-    }
     let identity = reader.identity();
     let origin = identity.origin.to_string();
     let id = LogId::derived("log", &[&origin]).to_string();
+    if reader.last_sequence().await? > 0 {
+        return first_try(&reader, &id, writer, request).await;
+    }
     let opened = Opened { nonce, spec: 1, shard: identity.shard.to_string(), predecessor: None };
     let events = [LogEvent::Opened(opened)];
     let loaded = Loaded::<Log>::default();
     let envelope =
         envelope::<Log>(identity, writer, &events, (SYSTEM_TENANT, &id), &loaded, request)?;
-    let commit = append(&reader, writer, envelope, 0).await?;
-    Ok(Receipt::sign(&commit, writer))
+    match append(&reader, writer, None, envelope, 0).await {
+        Err(AppendError::Conflict) => first_try(&reader, &id, writer, request).await,
+        appended => Ok(Receipt::sign(&appended?, writer)),
+    }
+}
+
+/// The receipt of the commit that this very request wrote before its answer was lost.
+async fn first_try(
+    reader: &Reader,
+    id: &str,
+    writer: &PrivateKey,
+    request: &Request,
+) -> Result<Receipt, AppendError> {
+    let loaded = reader.history::<Log>(SYSTEM_TENANT, id).await?;
+    let commit = loaded.commands.get(&request.command.to_string());
+    let own = commit.filter(|commit| commit.envelope.command.digest == request.digest);
+    own.map(|commit| Receipt::sign(commit, writer)).ok_or(AppendError::Conflict)
 }

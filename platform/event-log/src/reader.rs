@@ -73,18 +73,27 @@ impl Reader {
         tenant: &str,
         id: &str,
     ) -> Result<Loaded<A>, LogError> {
-        let subject = self.subject(tenant, A::TYPE, id)?;
         let mut loaded = Loaded::default();
+        self.read_on(&self.subject(tenant, A::TYPE, id)?, &mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// Takes in what came after.
+    pub(crate) async fn read_on<A: Aggregate>(
+        &self,
+        subject: &str,
+        loaded: &mut Loaded<A>,
+    ) -> Result<(), LogError> {
         loop {
             let from = loaded.last_sequence + 1;
             let batch =
-                batch::messages_from(&self.connection, &self.stream(), &subject, from, BATCH)
+                batch::messages_from(&self.connection, &self.stream(), subject, from, BATCH)
                     .await?;
             for message in &batch.messages {
                 loaded.take_in(&self.identity, message)?;
             }
             if batch.messages.is_empty() || batch.pending == 0 {
-                return Ok(loaded);
+                return Ok(());
             }
         }
     }

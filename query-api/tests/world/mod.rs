@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use chassis::Clock;
-use chassis::listen::Peer;
+use chassis::listen::{DevelopmentTokens, Peer};
 use chassis::token::Token;
 use countersign_query_api::{AppState, router};
 use cqrs_es::Aggregate;
@@ -41,6 +41,8 @@ pub struct World {
     database: Database,
     progress: Progress,
     pub router: Router,
+    /// The same, as configured for production.
+    pub production: Router,
     worker: Option<(CancellationToken, JoinSet<anyhow::Result<()>>)>,
     listener: JoinSet<anyhow::Result<()>>,
 }
@@ -95,10 +97,22 @@ impl World {
         let (progress, listening) = Progress::of(&database, &ORIGIN.parse()?);
         let mut listener = JoinSet::new();
         listener.spawn(listening.listen(CancellationToken::new()));
-        let state =
-            AppState::new(database.clone(), progress.clone(), reader.clone(), Clock::system());
-        let mut world =
-            Self { stack, log, database, progress, router: router(state), worker: None, listener };
+        let state = |tokens| {
+            let (progress, log) = (progress.clone(), reader.clone());
+            router(AppState::new(database.clone(), progress, log, Clock::system(), tokens))
+        };
+        let (routes, production) =
+            (state(DevelopmentTokens::Accepted)?, state(DevelopmentTokens::Refused)?);
+        let mut world = Self {
+            stack,
+            log,
+            database,
+            progress,
+            router: routes,
+            production,
+            worker: None,
+            listener,
+        };
         world.start_worker().await?;
         Ok(world)
     }

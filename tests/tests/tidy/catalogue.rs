@@ -35,7 +35,7 @@ fn lists_are_documented(repository: &Repository) -> Vec<String> {
     let files = repository.texts(".rs").filter(|(path, _)| !is_test(path));
     let codes = files.flat_map(|(path, text)| {
         let names = if path == REASONS { reasons(text) } else { Vec::new() };
-        listed(text).into_iter().chain(names)
+        listed(text).into_iter().chain(names).chain(members(text))
     });
     let undocumented = codes.filter(|code| !page.contains(&format!("`{code}`")));
     undocumented.map(|code| format!("{CATALOGUE}: a row is missing: `{code}`")).collect()
@@ -46,6 +46,24 @@ fn listed(text: &str) -> Vec<String> {
     let lists = text.split("const CODES: ").skip(1).filter_map(|rest| rest.split("];").next());
     let texts = lists.flat_map(|list| list.split('"').skip(1).step_by(2));
     texts.map(str::to_owned).collect()
+}
+
+/// The literal code of every `.member(pointer, "code", detail)`.
+fn members(text: &str) -> Vec<String> {
+    let calls = text.split(".member(").skip(1).filter_map(|call| {
+        let mut depth = 0;
+        let (end, _) = call.char_indices().find(|(_, c)| {
+            match c {
+                '(' | '[' => depth += 1,
+                ')' | ']' => depth -= 1,
+                _ => {}
+            }
+            *c == ',' && depth == 0
+        })?;
+        let code = call.get(end + 1..)?.trim_start().strip_prefix('"')?;
+        code.split_once('"').map(|(code, _)| code.to_owned())
+    });
+    calls.collect()
 }
 
 /// The variants of the enum `Reason`, as serde names them.
@@ -183,11 +201,16 @@ fn a_listed_code_that_is_not_documented_is_found() {
     let example = Repository::of(&[
         ("domain/sql/src/refusal.rs", codes),
         (REASONS, reasons),
+        (
+            "a/src/lib.rs",
+            "problem\n.member(&at(a, b), \"length\", \"long\").member(\"/a\", code, d)",
+        ),
         (CATALOGUE, "`changes.sql_nul` `drifted`"),
     ]);
     assert_eq!(
         example.broken(lists_are_documented),
-        "docs/errors.md: a row is missing: `changes.sql_bom`\n\
+        "docs/errors.md: a row is missing: `length`\n\
+         docs/errors.md: a row is missing: `changes.sql_bom`\n\
          docs/errors.md: a row is missing: `quorum_not_met`"
     );
 }

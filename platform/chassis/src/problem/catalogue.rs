@@ -3,6 +3,7 @@
 crate::problems! {
     AUTH_MISSING = "auth.missing", 401, "the request does not say who is calling";
     AUTH_INVALID_TOKEN = "auth.invalid_token", 401, "the token is malformed, unknown, revoked or expired";
+    AUTH_TOKEN_REFUSED = "auth.token_refused", 401, "bearer tokens are for development only: this process accepts none";
     AUTH_FORBIDDEN = "auth.forbidden", 403, "the caller may not do this";
     AUTH_WRONG_TENANT = "auth.wrong_tenant", 403, "the caller belongs to another tenant";
     TENANT_MISSING = "http.tenant_missing", 400, "a service says for which tenant it acts in the header Cs-Tenant";

@@ -1,0 +1,6 @@
+//! command-api's router over a real log.
+
+mod authorization;
+mod document;
+mod identity;
+mod world;

@@ -1,0 +1,5 @@
+//! The log over a real nats-server.
+
+mod append;
+mod restart;
+mod world;
