@@ -4,7 +4,7 @@ use crate::answer::Answer;
 use crate::ask::{Ask, ByApprover, ByWorkflow};
 use crate::change_flow::{MANIFEST, manifest};
 use crate::problem::{DECISION_MISMATCH, MANIFEST_INVALID, SIGNATURE_MALFORMED};
-use crate::state::{AppState, text};
+use crate::state::{AppState, prose};
 use axum::extract::State;
 use chassis::Problem;
 use chassis::body::PathId;
@@ -22,6 +22,8 @@ use trust::encoding::Sha256Digest;
 use trust::quorum::signers;
 use trust::statement::{Decision, DecisionKind, Root, Statement as _};
 use trust::strict;
+
+const LONGEST_KEYID: usize = 128;
 
 /// Open an approval of a fixed manifest.
 #[utoipa::path(post, path = "/v1/approvals", tag = "approvals", request_body = OpenApproval,
@@ -90,7 +92,7 @@ pub async fn decide_approval(
         }
         Decide::Reject { statement, reason } => {
             let reason = reason.as_deref();
-            let reason = reason.map(|reason| text("/reason", reason, 4_000)).transpose()?;
+            let reason = reason.map(|reason| prose("/reason", reason, 4_000)).transpose()?;
             let envelope = rejection(statement, tenant, &opened, reason.as_deref())?;
             let signer = signer(&envelope, root.root(), &opened.environment)?;
             let reason = reason.map(Personal::Clear);
@@ -103,7 +105,13 @@ pub async fn decide_approval(
 }
 
 fn read_signature(signature: &Value) -> Result<Signature, Problem> {
-    strict::exact(signature).map_err(|error| malformed(&error))
+    let read: Signature = strict::exact(signature).map_err(|error| malformed(&error))?;
+    // A hint only; but it is recorded, and must be readable wherever the record is.
+    if read.keyid.len() > LONGEST_KEYID || !read.keyid.bytes().all(|b| b.is_ascii_graphic()) {
+        let detail = "keyid is not visible ASCII of at most 128 characters";
+        return Err(Problem::of(&SIGNATURE_MALFORMED).detail(detail));
+    }
+    Ok(read)
 }
 
 fn malformed(why: &dyn std::error::Error) -> Problem {

@@ -66,7 +66,7 @@ async fn a_location_is_given_only_where_something_is_read() {
     world.stop().await;
 }
 
-/// ADR 0020: the scope of a key is the operation and the aggregate.
+/// ADR 0010: the scope of a key is the operation and the aggregate.
 #[tokio::test]
 async fn one_key_names_one_command_per_aggregate() {
     let world = World::start().await.unwrap();

@@ -157,6 +157,10 @@ impl Change {
             }
             (_, ChangeCommand::RecordDispatch { .. }) => Err(ChangeError::NotScheduled),
             (Phase::Applying, ChangeCommand::RecordResult(report)) => self.take_result(report),
+            // It never got the lock: there is no job.
+            (Phase::Scheduled, ChangeCommand::FailDispatch { code, .. }) => {
+                Ok(vec![ChangeEvent::Failed { code, job: None }])
+            }
             (Phase::Applying, ChangeCommand::FailDispatch { code, job }) => {
                 self.expect_job(job)?;
                 Ok(vec![ChangeEvent::Failed { code, job: Some(job) }])

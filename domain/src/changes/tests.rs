@@ -336,6 +336,19 @@ fn a_change_whose_job_was_never_recorded_fails_once() {
 }
 
 #[test]
+fn a_change_that_gets_no_lock_fails_without_a_job() {
+    let code = || "catalog.lock_queue_full".to_owned();
+    change()
+        .given(until(Phase::Scheduled, Start::OnApproval))
+        .when(by("flow", ChangeCommand::FailDispatch { code: code(), job: job() }))
+        .then_expect_events(vec![ChangeEvent::Failed { code: code(), job: None }]);
+    change()
+        .given(until(Phase::Approved, Start::OnRelease))
+        .when(by("flow", ChangeCommand::FailDispatch { code: code(), job: job() }))
+        .then_expect_error(ChangeError::NotApplying);
+}
+
+#[test]
 fn a_result_of_another_job_is_refused() {
     let other =
         ExecutionReport { job: JobId::derived("job", &["2"]), ..report(Outcome::Succeeded) };
