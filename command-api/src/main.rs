@@ -44,7 +44,6 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let log = EventLog::open(&connection, process.config.log.clone().into(), writer)
         .await
         .context("the log cannot be opened for appending")?;
-    log_ready.set(true);
     let state = AppState::new(log, process.clock.clone(), &process.config);
     let app = router(state)?;
     let people =
@@ -54,6 +53,8 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let tls = process.identity.server_config(admit)?;
     let services = MtlsListener::bind(process.config.services_listen, tls).await?;
     let (for_people, for_services) = (app.clone(), app);
+    // Not before both listen: who reads `/readyz` connects next.
+    log_ready.set(true);
     process.run("people", |stopping| chassis::serve::serve(for_people, people, stopping));
     process.run("services", |stopping| chassis::serve::serve(for_services, services, stopping));
     process.until_stopped().await

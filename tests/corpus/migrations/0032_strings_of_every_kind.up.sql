@@ -4,5 +4,5 @@ CREATE TABLE texts (
     unicode  text DEFAULT U&'\00e9\+01f418',
     bits     bit varying DEFAULT B'1010',
     dollars  text DEFAULT $q$ 'quoted'; $$ inside $$ $q$,
-    "Odd ""name"; here" text
+    "Odd ""name""; here" text
 );

@@ -1,6 +1,7 @@
 CREATE TABLE audit (
     id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    happened    tstzmultirange,
+    happened    tstzrange,
+    free        tstzmultirange,
     position    point,
     network     inet,
     weight      interval DAY TO SECOND(3),

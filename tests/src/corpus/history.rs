@@ -3,6 +3,8 @@
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 
+const UP: &str = ".up.sql";
+
 /// One migration: what its tool would run forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
@@ -39,6 +41,10 @@ pub fn read(folder: &Path) -> anyhow::Result<Vec<Migration>> {
             let whole = std::fs::read(&file).with_context(|| format!("{}", file.display()))?;
             found.push((place, Migration { name, sql: section(whole) }));
         }
+    }
+    // As golang-migrate and sqlx do it: where files say `.up`, those that do not are none of theirs.
+    if found.iter().any(|(_, migration)| migration.name.ends_with(UP)) {
+        found.retain(|(_, migration)| migration.name.ends_with(UP));
     }
     if found.is_empty() {
         bail!("{} holds no migrations", folder.display());
@@ -110,9 +116,11 @@ mod tests {
 
     #[test]
     fn golang_migrate_and_sqlx_go_by_number_and_leave_the_way_back_out() {
-        let files = ["10_c.up.sql", "10_c.down.sql", "2_b.sql", "0001_a.up.sql", "README.md"];
+        let files = ["10_c.up.sql", "10_c.down.sql", "2_b.up.sql", "0001_a.up.sql", "3_x_down.sql"];
         let seen = names(&files.map(|name| (name, "select 1;"))).unwrap();
-        assert_eq!(seen, ["0001_a.up.sql", "2_b.sql", "10_c.up.sql"]);
+        assert_eq!(seen, ["0001_a.up.sql", "2_b.up.sql", "10_c.up.sql"]);
+        let seen = names(&["10_b.sql", "9_a.sql"].map(|name| (name, "select 1;"))).unwrap();
+        assert_eq!(seen, ["9_a.sql", "10_b.sql"]);
     }
 
     #[test]

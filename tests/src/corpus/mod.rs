@@ -74,11 +74,9 @@ impl Sides<'_> {
     async fn judge(&self, file: &Path, skip_refused: bool) -> anyhow::Result<Verdict> {
         let ours = self.ours(file).await?;
         if let Ours::Refused(code) = ours {
-            if code == EMPTY {
-                return Ok(Verdict::Empty);
-            }
             if !skip_refused {
-                return Ok(Verdict::Refused { code });
+                let empty = code == EMPTY;
+                return Ok(if empty { Verdict::Empty } else { Verdict::Refused { code } });
             }
             for database in [self.tools.target(), REFERENCE] {
                 if let Err(said) = self.tools.run_file_loosely(database, file).await? {

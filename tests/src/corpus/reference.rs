@@ -9,6 +9,17 @@ use tokio_postgres::config::Host;
 
 use crate::platform::Platform;
 
+/// Client programs lie where the server really is, which may be linked to from elsewhere.
+fn beside_the_server(folder: &Path) -> anyhow::Result<PathBuf> {
+    let server = folder.join("postgres");
+    let real = server.canonicalize().with_context(|| format!("{}", server.display()))?;
+    let folder = real.parent().context("a program without a folder")?.to_owned();
+    for tool in ["psql", "pg_dump"] {
+        anyhow::ensure!(folder.join(tool).is_file(), "{} has no {tool}", folder.display());
+    }
+    Ok(folder)
+}
+
 /// The database that only `psql` works on.
 pub const REFERENCE: &str = "reference";
 /// `pg_dump` fences its output with a random word unless it is given one.
@@ -34,7 +45,7 @@ impl Tools {
         let Some(Host::Tcp(host)) = url.get_hosts().first() else { bail!("a target without a host") };
         let password = String::from_utf8(url.get_password().context("no password")?.to_vec())?;
         let tools = Self {
-            folder: servers.postgres.folder,
+            folder: beside_the_server(&servers.postgres.folder)?,
             major: servers.postgres.major,
             host: host.clone(),
             port: *url.get_ports().first().context("no port")?,

@@ -48,7 +48,7 @@ impl fmt::Display for Verdict {
             Self::FailedAlike { code } => write!(f, "failed alike ({code})"),
             Self::Skipped { code } => write!(f, "skipped: refused as {code}, applied with psql"),
             Self::Refused { code } => write!(f, "REFUSED as {code} (--skip-refused goes on)"),
-            Self::Empty => f.write_str("EMPTY: no statement in the file"),
+            Self::Empty => f.write_str("EMPTY: no statement in the file (--skip-refused goes on)"),
             Self::Differs { how } => write!(f, "DIFFERS: {how}"),
         }
     }
