@@ -11,7 +11,9 @@ use chassis::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
-use trust::accept::{JournalView, Moment, Refusal, Site, Verdict, cancels, judge};
+use trust::accept::{
+    JournalView, Moment, Refusal, Site, StoredResult, Verdict, cancels, dispatcher_signed, judge,
+};
 use trust::dsse::{Envelope, EnvelopeError, Parsed};
 use trust::keys::KeyId;
 use trust::message::JobMessage;
@@ -142,13 +144,18 @@ impl Worker {
         let started_at = self.clock.now();
         let who = (&site.tenant, &site.agent);
         let subject = Subject::of_message(message, who, &self.root, &site.revoked_keys, started_at);
+        let stored = self.kept_answer(message);
+        if let Some(same) = stored.clone().filter(|kept| kept.job_sha256 == message.job.sha256()) {
+            return Ok(Answer::stored(same)?);
+        }
         // As if the target agreed: what is refused even so is refused without opening a session.
         let moment = Moment {
             now: started_at,
             time_floor: self.state.time_floor(),
             target_clock: Some(started_at),
         };
-        let early = judge(message, &site, &self.root, &moment, &JournalView::default());
+        let known = JournalView { stored, ..JournalView::default() };
+        let early = judge(message, &site, &self.root, &moment, &known);
         let target = self.targets.get(&job.data_source);
         let (early, target) = match (early, target) {
             (Err(refusal), Some(target))
@@ -156,11 +163,14 @@ impl Worker {
             {
                 (Some(refusal), target)
             }
-            (Err(refusal), _) => return self.refused(&subject, &refusal),
+            (Err(refusal), _) => {
+                return self.refuse(message, &site, subject, &refusal, TargetError::Begun);
+            }
             (Ok(_), Some(target)) => (None, target),
             (Ok(_), None) => {
                 let sentence = format!("{} is not configured here", job.data_source);
-                return self.refused(&subject, &Refusal::not_supported(4, sentence));
+                let refusal = Refusal::not_supported(4, sentence);
+                return self.refuse(message, &site, subject, &refusal, TargetError::Begun);
             }
         };
         if self.kept_cancel(message, &site) {
@@ -173,7 +183,7 @@ impl Worker {
             return introspect(target, &subject, cancelled, &self.clock).await;
         }
         match self.migrate(message, &site, target, &subject, cancelled).await {
-            Err(error) => self.without_target(error, early.as_ref(), &subject),
+            Err(error) => self.without_target(message, &site, subject, early, error),
             answered => answered,
         }
     }
@@ -243,33 +253,64 @@ impl Worker {
             agent_fences: &agent_fences,
         };
         let mut view = journal::view(guard.client(), wanted).await?;
+        view.stored = view.stored.or_else(|| self.kept_answer(message));
         // SQL of a change could have taken its word out of the journal, never out of the agent's own state.
         view.consumed.extend(self.state.consumed(&job.data_source));
         Ok(view)
     }
 
-    /// What can be said although the target cannot be worked on: that the job is refused whatever the target says, if it
-    /// never began here.
+    /// What can be said although the target cannot be worked on: that the job is refused whatever the target says.
     fn without_target(
         &self,
+        message: &JobMessage,
+        site: &Site,
+        subject: Subject,
+        early: Option<Refusal>,
         error: TargetError,
-        early: Option<&Refusal>,
-        subject: &Subject,
     ) -> Result<Answer, TargetError> {
-        // An attempt that began has an end, which only the right journal tells.
-        if error.is_wrong_database() && !self.state.has_begun(&subject.job, subject.attempt) {
+        if error.is_wrong_database() {
             tracing::error!(
                 data_source = %subject.data_source, %error,
                 "this is not the database of the data source, or its journal is not the agent's alone"
             );
-            return self.refused(subject, &Refusal::not_supported(7, error.to_string()));
+            let refusal = Refusal::not_supported(7, error.to_string());
+            return self.refuse(message, site, subject, &refusal, error);
         }
         match early {
-            Some(refusal) if !self.state.has_begun(&subject.job, subject.attempt) => {
-                self.refused(subject, refusal)
-            }
-            _ => Err(error),
+            Some(refusal) => self.refuse(message, site, subject, &refusal, error),
+            None => Err(error),
         }
+    }
+
+    /// Refuses without a journal to write that into. A dispatcher's own job is remembered here as answered; what is not
+    /// authentic is answered by a digest that is not the genuine job's. Either way no job runs that was refused.
+    ///
+    /// `begun` is what is said of an attempt that began: it has an end, which only the right journal tells.
+    fn refuse(
+        &self,
+        message: &JobMessage,
+        site: &Site,
+        subject: Subject,
+        refusal: &Refusal,
+        begun: TargetError,
+    ) -> Result<Answer, TargetError> {
+        if !dispatcher_signed(message.job.envelope(), site, &self.root) {
+            let subject = subject.unauthentic(message.job.envelope().payload());
+            return self.refused(&subject, refusal);
+        }
+        if self.state.has_begun(&subject.job, subject.attempt) {
+            return Err(begun);
+        }
+        let answer = self.refused(&subject, refusal)?;
+        let kept = StoredResult {
+            job: answer.job.clone(),
+            attempt: answer.attempt,
+            job_sha256: subject.job_sha256,
+            result: answer.payload.clone(),
+            document: None,
+        };
+        self.state.keep_answer(kept, message.job.statement().not_after)?;
+        Ok(answer)
     }
 
     fn refused(&self, subject: &Subject, refusal: &Refusal) -> Result<Answer, TargetError> {
@@ -293,6 +334,11 @@ impl Worker {
         };
         journal::record(guard, None, stored, Existing::Stays).await?;
         Ok(answer)
+    }
+
+    fn kept_answer(&self, message: &JobMessage) -> Option<StoredResult> {
+        let job = message.job.statement();
+        self.state.answered(&job.job, job.attempt, message.job.sha256())
     }
 
     fn kept_cancel(&self, message: &JobMessage, site: &Site) -> bool {

@@ -87,6 +87,9 @@ pub enum TargetError {
     /// The schema's document cannot be made.
     #[error("the schema cannot be put into a document")]
     Document(#[from] sql::pgfp1::DocumentError),
+    /// Its end stands in a journal that cannot be asked now.
+    #[error("the attempt began here, and only its data source's journal tells its end")]
+    Begun,
     /// The session was lost before anything ran.
     #[error("the session was lost before anything ran")]
     Lost,
