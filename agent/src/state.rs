@@ -27,7 +27,7 @@ const REMEMBERED_ATTEMPTS: usize = 1_024;
 /// How long after a change's `not_after` it is still remembered as consumed; from then on it is refused as expired.
 const CONSUMED_MARGIN_SECONDS: i64 = 7 * 86_400;
 /// Refusals kept whose jobs have not expired; one more is not given.
-const KEPT_ANSWERS: usize = 1_024;
+const KEPT_ANSWERS: usize = 256;
 /// Cancels kept for jobs that have not come yet; the oldest go first.
 const KEPT_CANCELS: usize = 256;
 

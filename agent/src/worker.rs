@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use trust::accept::{
-    JournalView, Moment, Refusal, Site, StoredResult, Verdict, cancels, dispatcher_signed, judge,
+    JournalView, Moment, Reason, Refusal, Site, StoredResult, Verdict, cancels, dispatcher_signed,
+    judge,
 };
 use trust::dsse::{Envelope, EnvelopeError, Parsed};
 use trust::keys::KeyId;
@@ -154,8 +155,19 @@ impl Worker {
             time_floor: self.state.time_floor(),
             target_clock: Some(started_at),
         };
-        let known = JournalView { stored, ..JournalView::default() };
-        let early = judge(message, &site, &self.root, &moment, &known);
+        let fences = self.state.fences(&job.data_source);
+        let known = JournalView {
+            stored,
+            target_fences: fences.clone(),
+            agent_fences: fences,
+            ..JournalView::default()
+        };
+        let early = match judge(message, &site, &self.root, &moment, &known) {
+            // The target's journal may know a higher fence than the agent's own state.
+            Err(refusal) if refusal.reason() == Reason::FenceJump => Ok(None),
+            Err(refusal) => Err(refusal),
+            Ok(verdict) => Ok(Some(verdict)),
+        };
         let target = self.targets.get(&job.data_source);
         let (early, target) = match (early, target) {
             (Err(refusal), Some(target))

@@ -78,7 +78,7 @@ async fn a_refusal_that_cannot_be_kept_is_not_given() {
     let site = Site::start("refused_full", "").await.unwrap();
     let message = site.message("refused_full", SQL, 1).await.unwrap();
     let state = site.worker.state();
-    for attempt in 1..=1_024 {
+    for attempt in 1..=256 {
         let kept = trust::accept::StoredResult {
             job: site.job("another", 1).unwrap().job,
             attempt,
@@ -94,4 +94,36 @@ async fn a_refusal_that_cannot_be_kept_is_not_given() {
     assert!(site.work(&other).await.is_err());
     state.raise_time_floor(now().plus_seconds(60)).unwrap();
     assert_eq!(site.work(&other).await.unwrap().words(), "refused clock_behind");
+}
+
+#[tokio::test]
+async fn a_fence_beyond_an_empty_journal_s_reach_waits_for_its_target() {
+    let site = Site::start("far_fence", "").await.unwrap();
+    for (name, fence) in [("one", 1 << 20), ("two", 3 << 19)] {
+        let told = site.migrate(name, &format!("create table {name} ()"), fence).await.unwrap();
+        assert_eq!(told.words(), "succeeded", "{name}");
+    }
+    let message = site.message("far_fence", SQL, 2 << 20).await.unwrap();
+    site.set_url("postgres://nobody@127.0.0.1:1/nowhere").unwrap();
+    assert!(site.work(&message).await.is_err());
+    site.set_url(&site.url).unwrap();
+    assert_eq!(site.work(&message).await.unwrap().words(), "succeeded");
+    let passed = site.message("passed", "create table passed ()", 5).await.unwrap();
+    site.set_url("postgres://nobody@127.0.0.1:1/nowhere").unwrap();
+    assert_eq!(site.work(&passed).await.unwrap().words(), "refused fence_replayed");
+}
+
+#[tokio::test]
+async fn an_agent_without_its_state_asks_the_journal_about_a_far_fence() {
+    let site = Site::start("far_stateless", "").await.unwrap();
+    for (name, fence) in [("one", 1 << 20), ("two", 3 << 19)] {
+        site.migrate(name, &format!("create table {name} ()"), fence).await.unwrap();
+    }
+    std::fs::remove_file(site.folder.path().join("state/state.json")).unwrap();
+    let site = site.restart().unwrap();
+    let message = site.message("far_stateless", SQL, 2 << 20).await.unwrap();
+    site.set_url("postgres://nobody@127.0.0.1:1/nowhere").unwrap();
+    assert!(site.work(&message).await.is_err());
+    site.set_url(&site.url).unwrap();
+    assert_eq!(site.work(&message).await.unwrap().words(), "succeeded");
 }
