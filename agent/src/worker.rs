@@ -225,7 +225,7 @@ impl Worker {
         let connecting = target.connect(message.job.statement().job.as_str());
         let (guard, session) = tokio::join!(Guard::take(target), connecting);
         let (mut guard, session) = (guard?, session?);
-        journal::prepare(guard.client(), &target.id).await?;
+        journal::prepare(guard.session(), &target.id).await?;
         recovery::resolve(&mut guard, &self.state).await?;
         let view = self.view(message, &guard).await?;
         let moment = Moment {
@@ -245,7 +245,7 @@ impl Worker {
         if let Err(refusal) = check_own_limits(migration).await {
             return self.refused_here(subject, &refusal, &mut guard).await;
         }
-        journal::untouched(guard.client()).await?;
+        journal::untouched(guard.session()).await?;
         let means = Means { state: &self.state, clock: &self.clock, cancelled };
         match Order::new(&accepted, migration, subject, target, means) {
             Ok(order) => executor::run(&order, session, &mut guard).await,
@@ -264,7 +264,7 @@ impl Worker {
             change: change.as_ref().map(|c| (&c.statement().change, c.sha256())),
             agent_fences: &agent_fences,
         };
-        let mut view = journal::view(guard.client(), wanted).await?;
+        let mut view = journal::view(guard.session(), wanted).await?;
         view.stored = view.stored.or_else(|| self.kept_answer(message));
         // SQL of a change could have taken its word out of the journal, never out of the agent's own state.
         view.consumed.extend(self.state.consumed(&job.data_source));

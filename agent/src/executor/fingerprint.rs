@@ -1,11 +1,9 @@
 //! Reads the live schema inside the transaction that is open, and leaves none of its settings behind.
 
 use crate::journal::SEAL;
-use crate::target::{Guard, TargetError, failed};
-use futures::TryStreamExt as _;
+use crate::target::{Guard, Session, TargetError, failed};
 use sql::pgfp1::{self, QUERIES, Row, SETTINGS};
-use std::pin::pin;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 use trust::names::Fingerprint;
 
 /// Name of the savepoint that takes the settings of the reading back.
@@ -34,8 +32,8 @@ pub struct Reading {
 }
 
 /// Reads in one round trip; the transaction goes on as before.
-pub async fn read(client: &Client, reads: Reads) -> Result<Reading, TargetError> {
-    let (sections, seal) = sections(client, reads).await?;
+pub async fn read(session: &Session, reads: Reads) -> Result<Reading, TargetError> {
+    let (sections, seal) = sections(session, reads).await?;
     let document = pgfp1::document(&sections)?;
     let fingerprint =
         pgfp1::fingerprint(&document).parse().map_err(|_| TargetError::Form("a fingerprint"))?;
@@ -44,24 +42,23 @@ pub async fn read(client: &Client, reads: Reads) -> Result<Reading, TargetError>
 
 /// Reads in a transaction of its own on the guard's session: what is committed at this moment.
 pub async fn read_committed(guard: &Guard, reads: Reads) -> Result<Reading, TargetError> {
-    let client = guard.client();
+    let session = guard.session();
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    client.batch_execute(begin).await.map_err(failed("begin to read the schema"))?;
-    let reading = read(client, reads).await;
-    if !client.is_closed() {
-        client.batch_execute("ROLLBACK").await.map_err(failed("end reading the schema"))?;
+    session.batch_execute(begin).await.map_err(failed("begin to read the schema"))?;
+    let reading = read(session, reads).await;
+    if !session.is_closed() {
+        session.batch_execute("ROLLBACK").await.map_err(failed("end reading the schema"))?;
     }
     reading
 }
 
 /// The journal's digest alone, as this transaction sees it.
-pub async fn seal(client: &Client) -> Result<Option<String>, TargetError> {
+pub async fn seal(session: &Session) -> Result<Option<String>, TargetError> {
     let what = "read the journal's digest";
     let script = enclosed(&[SETTINGS, SEAL]);
     let mut statement = 0;
     let mut seal = None;
-    let mut messages = pin!(client.simple_query_raw(&script).await.map_err(failed(what))?);
-    while let Some(message) = messages.try_next().await.map_err(failed(what))? {
+    for message in session.simple_query(&script).await.map_err(failed(what))? {
         match message {
             SimpleQueryMessage::CommandComplete(_) => statement += 1,
             SimpleQueryMessage::Row(row) if statement == BEFORE_QUERIES => {
@@ -76,15 +73,14 @@ pub async fn seal(client: &Client) -> Result<Option<String>, TargetError> {
 type Sections = Vec<(&'static str, Vec<Row>)>;
 
 async fn sections(
-    client: &Client,
+    session: &Session,
     reads: Reads,
 ) -> Result<(Sections, Option<String>), TargetError> {
     let what = "read the schema";
     let mut seal = None;
     let mut sections: Sections = QUERIES.iter().map(|query| (query.section, Vec::new())).collect();
     let mut statement = 0;
-    let mut messages = pin!(client.simple_query_raw(&script(reads)).await.map_err(failed(what))?);
-    while let Some(message) = messages.try_next().await.map_err(failed(what))? {
+    for message in session.simple_query(&script(reads)).await.map_err(failed(what))? {
         match message {
             SimpleQueryMessage::CommandComplete(_) => statement += 1,
             SimpleQueryMessage::Row(row) => {

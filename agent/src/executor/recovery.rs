@@ -74,7 +74,7 @@ async fn live(guard: &Guard) -> Result<Option<Reading>, TargetError> {
 }
 
 async fn stored(guard: &Guard, begun: &Begun) -> Result<Option<StoredResult>, TargetError> {
-    match journal::stored(guard.client(), &begun.row.job, begun.row.attempt).await {
+    match journal::stored(guard.session(), &begun.row.job, begun.row.attempt).await {
         Err(TargetError::Query { source, .. }) if lacks_journal(&source) => Ok(None),
         Err(TargetError::Form(_)) => Ok(None),
         found => found,
@@ -137,16 +137,16 @@ async fn tampered(
     let answer = Answer::of(&result, Some(reading.document))?;
     // The state remembers the change as consumed, whatever becomes of this.
     let restored = async {
-        journal::make_again(guard.client(), &guard.target().id).await?;
+        journal::make_again(guard.session(), &guard.target().id).await?;
         write(guard, begun, (StepState::Started, &result), &answer).await?;
-        let stored = journal::stored(guard.client(), &begun.row.job, begun.row.attempt).await?;
+        let stored = journal::stored(guard.session(), &begun.row.job, begun.row.attempt).await?;
         let same = stored.is_some_and(|stored| stored.result == answer.payload);
         if same { Ok(()) } else { Err(TargetError::Form("the answer just written")) }
     };
     if let Err(error) = restored.await {
         let source = &guard.target().name;
         tracing::error!(data_source = %source, error = error.described(), "the journal could not be restored");
-        if guard.client().is_closed() {
+        if guard.session().is_closed() {
             return Err(error);
         }
     }
@@ -203,7 +203,7 @@ fn end(guard: &Guard, state: &State, begun: &Begun, answer: &Answer) -> Result<(
 async fn status(guard: &Guard, begun: &Begun) -> Result<Option<String>, TargetError> {
     let what = "read a transaction's status";
     let status = "SELECT pg_catalog.pg_xact_status($1::text::pg_catalog.xid8)";
-    match guard.client().query_one(status, &[&begun.xid]).await {
+    match guard.session().query_one(status, &[&begun.xid]).await {
         Ok(row) => row.try_get(0).map_err(failed(what)),
         // An id of the future: another cluster, or an older copy of this one.
         Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => Ok(None),

@@ -1,10 +1,12 @@
 //! The right to work on a data source: an advisory lock on a session of its own, polled and never waited for in the
 //! server (a blocking waiter deadlocks concurrent index builds; notes/governance.md section 6).
 
-use super::{LOCK_SPACE, SESSION_LOCK, Session, TRANSACTION_LOCK, Target, TargetError, failed};
+use super::{
+    LOCK_SPACE, OWN_STATEMENT_TIMEOUT, SESSION_LOCK, Session, TRANSACTION_LOCK, Target,
+    TargetError, failed,
+};
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_postgres::Client;
 use trust::encoding::Timestamp;
 
 const APPLICATION: &str = "countersign agent";
@@ -33,16 +35,15 @@ impl Guard {
 
     /// Takes it anew after the session was lost.
     pub async fn renew(&mut self) -> Result<(), TargetError> {
-        let probe = self.client().simple_query("").await;
-        if probe.is_err() {
+        if !self.session.answers().await {
             self.session = lock(&self.target).await?;
         }
         self.end_leftovers().await
     }
 
     /// The session that holds the lock, for reading and writing the journal.
-    pub fn client(&self) -> &Client {
-        self.session.client()
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     /// The data source.
@@ -53,7 +54,7 @@ impl Guard {
     /// The target's clock.
     pub async fn clock(&self) -> Result<Timestamp, TargetError> {
         let now = "SELECT pg_catalog.clock_timestamp()";
-        let row = self.client().query_one(now, &[]).await.map_err(failed("read the clock"))?;
+        let row = self.session.query_one(now, &[]).await.map_err(failed("read the clock"))?;
         let time: chrono::DateTime<chrono::Utc> =
             row.try_get(0).map_err(failed("read the clock"))?;
         Ok(time.into())
@@ -70,7 +71,7 @@ impl Guard {
                              WHERE datname = pg_catalog.current_database())";
         let keys = (LOCK_SPACE.cast_unsigned(), TRANSACTION_LOCK.cast_unsigned());
         loop {
-            let rows = self.client().query(holders, &[&keys.0, &keys.1]).await;
+            let rows = self.session.query(holders, &[&keys.0, &keys.1]).await;
             let rows = rows.map_err(failed(what))?;
             let Some(row) = rows.first() else { return Ok(()) };
             let pid: i32 = row.try_get(0).map_err(failed(what))?;
@@ -84,19 +85,22 @@ impl Guard {
 }
 
 async fn lock(target: &Target) -> Result<Session, TargetError> {
-    let session = target.connect(APPLICATION).await?;
+    let session = target.connect_for(APPLICATION, OWN_STATEMENT_TIMEOUT).await?;
     // A role's defaults must not weaken what we write: no answer is durable without a synchronous commit.
-    let settings = "SET lock_timeout = '5s'; SET statement_timeout = '30s'; SET TimeZone = 'UTC'; \
+    let settings = format!(
+        "SET lock_timeout = '5s'; SET statement_timeout = {}; SET TimeZone = 'UTC'; \
                     SET synchronous_commit = on; SET row_security = off; SET quote_all_identifiers = off; \
                     SET default_transaction_read_only = off; \
-                    SET default_transaction_isolation = 'read committed'";
-    session.client().batch_execute(settings).await.map_err(failed("set up a session"))?;
+                    SET default_transaction_isolation = 'read committed'",
+        OWN_STATEMENT_TIMEOUT.as_millis()
+    );
+    session.batch_execute(&settings).await.map_err(failed("set up a session"))?;
     let what = "take the advisory lock";
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
         let ask = "SELECT pg_catalog.pg_try_advisory_lock($1, $2)";
-        let asked = session.client().query_one(ask, &[&LOCK_SPACE, &SESSION_LOCK]).await;
+        let asked = session.query_one(ask, &[&LOCK_SPACE, &SESSION_LOCK]).await;
         if asked.map_err(failed(what))?.try_get(0).map_err(failed(what))? {
             return Ok(session);
         }

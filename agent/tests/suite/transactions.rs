@@ -15,11 +15,11 @@ use trust::statement::{JobResult, Statement as _};
 async fn past_the_parser(site: &Site, message: &JobMessage) -> anyhow::Result<Told> {
     let (worker, target) = (&site.worker, site.target()?);
     let mut guard = Guard::take(&target).await?;
-    journal::prepare(guard.client(), &target.id).await?;
+    journal::prepare(guard.session(), &target.id).await?;
     let job = message.job.statement();
     let fences = worker.state().fences(&target.id);
     let wanted = Wanted { job: &job.job, attempt: 1, change: None, agent_fences: &fences };
-    let view = journal::view(guard.client(), wanted).await?;
+    let view = journal::view(guard.session(), wanted).await?;
     let clock = Clock::system();
     let moment = Moment {
         now: clock.now(),
