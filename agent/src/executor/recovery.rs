@@ -15,6 +15,9 @@ use tokio_postgres::error::SqlState;
 use trust::accept::StoredResult;
 use trust::statement::{JobResult, Outcome, Statement as _, StepOutcome};
 
+/// How long an answer is remembered that its journal does not hold: no job comes again after that.
+const UNRESTORED_SECONDS: i64 = 400 * 86_400;
+
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
@@ -51,7 +54,7 @@ pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, T
             state.forget(&guard.target().id)?;
             return Ok(Some(Fate::RolledBack));
         }
-        (Some("committed"), true, _) => tampered(guard, &begun, reading).await?,
+        (Some("committed"), true, _) => tampered(guard, state, &begun, reading).await?,
         (_, _, Some(answer)) if is_open(answer.outcome) => answer,
         // Committed without our COMMIT, too old to tell, or still going on: not for us to guess.
         _ => unknown(guard, &begun).await?,
@@ -118,6 +121,7 @@ async fn as_it_is(
 /// Committed, and the journal is not as the agent left it: the change changed it, or somebody else.
 async fn tampered(
     guard: &mut Guard,
+    state: &State,
     begun: &Begun,
     reading: Option<Reading>,
 ) -> Result<Answer, TargetError> {
@@ -149,6 +153,15 @@ async fn tampered(
         if guard.session().is_closed() {
             return Err(error);
         }
+        // The journal may still say succeeded.
+        let kept = StoredResult {
+            job: answer.job.clone(),
+            attempt: answer.attempt,
+            job_sha256: begun.row.job_sha256,
+            result: answer.payload.clone(),
+            document: None,
+        };
+        state.keep_answer(kept, begun.row.started_at.plus_seconds(UNRESTORED_SECONDS))?;
     }
     Ok(answer)
 }

@@ -177,15 +177,14 @@ async fn insert_row(session: &Session, row: &JournalRow, end: &RowEnd<'_>) -> Re
 async fn insert_answer(session: &Session, answer: StoredAnswer<'_>) -> Result<u64, Error> {
     session
         .execute(
-            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, document_sha256, stored_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.now()) ON CONFLICT DO NOTHING",
+            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, stored_at) \
+             VALUES ($1, $2, $3, $4, $5, pg_catalog.now()) ON CONFLICT DO NOTHING",
             &[
                 &answer.job.as_str(),
                 &bigint(answer.attempt),
                 &answer.job_sha256.to_string(),
                 &answer.result,
                 &answer.document,
-                &answer.document.map(|document| Sha256Digest::of(document).to_string()),
             ],
         )
         .await

@@ -1,6 +1,7 @@
 //! The journal's tables, made once and versioned by themselves.
 
 use crate::target::{Session, TargetError, failed};
+use tokio_postgres::types::ToSql;
 use trust::names::DataSourceId;
 
 /// The newest version known here.
@@ -40,8 +41,11 @@ CREATE TABLE IF NOT EXISTS countersign.results (
     attempt bigint NOT NULL,
     job_sha256 text NOT NULL,
     result bytea NOT NULL,
+    result_sha256 text
+        GENERATED ALWAYS AS (pg_catalog.encode(pg_catalog.sha256(result), 'hex')) STORED,
     document bytea,
-    document_sha256 text,
+    document_sha256 text
+        GENERATED ALWAYS AS (pg_catalog.encode(pg_catalog.sha256(document), 'hex')) STORED,
     stored_at timestamptz NOT NULL,
     PRIMARY KEY (job, attempt)
 );";
@@ -100,17 +104,26 @@ SELECT f.what FROM (
         WHERE contype NOT IN ('p', 'n') AND NOT (r.relname = 'journal' AND conname = 'journal_state_check'
             AND pg_catalog.pg_get_constraintdef(pg_constraint.oid) = $1)
     UNION ALL SELECT 'a column' FROM pg_catalog.pg_attribute JOIN r ON attrelid = r.oid
-        WHERE attgenerated <> '' OR atttypid >= 16384
+        LEFT JOIN pg_catalog.pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE atttypid >= 16384 OR (CASE WHEN attgenerated = 's' THEN pg_catalog.pg_get_expr(adbin, adrelid)
+                                         ELSE attgenerated::pg_catalog.text END)
+            IS DISTINCT FROM (CASE WHEN r.relname = 'results' AND attname = 'result_sha256' THEN $2
+                                   WHEN r.relname = 'results' AND attname = 'document_sha256' THEN $3
+                                   ELSE '' END)
 ) AS f (what) LIMIT 1";
 
 /// How the server prints the one CHECK of the tables.
 const STATE_CHECK: &str =
     "CHECK ((state = ANY (ARRAY['started'::text, 'succeeded'::text, 'failed'::text])))";
+/// And how it prints the two columns that it makes itself.
+const RESULT_SHA256: &str = "encode(sha256(result), 'hex'::text)";
+const DOCUMENT_SHA256: &str = "encode(sha256(document), 'hex'::text)";
 
 /// Refuses a journal that carries such things. Asked before SQL of a change runs; stored answers are given all the same.
 pub async fn untouched(session: &Session) -> Result<(), TargetError> {
     let what = "look for foreign objects on the journal";
-    let found = session.query_opt(FOREIGN, &[&STATE_CHECK]).await.map_err(failed(what))?;
+    let ours: [&(dyn ToSql + Sync); 3] = [&STATE_CHECK, &RESULT_SHA256, &DOCUMENT_SHA256];
+    let found = session.query_opt(FOREIGN, &ours).await.map_err(failed(what))?;
     let Some(row) = found else { return Ok(()) };
     Err(TargetError::JournalTouched(row.try_get(0).map_err(failed(what))?))
 }

@@ -6,7 +6,8 @@
 /// Gives 64 hex digits, or no row if the schema is gone. To be run under the settings of `pgfp1`, on which the texts of
 /// times and the names depend.
 ///
-/// Every column of every row (of results and documents their digests), and whatever the catalog holds about the schema,
+/// Every column of every row (of results and documents the digests beside them, which the server makes whenever it
+/// writes a row: to hash all bytes each time would cost more with every change), and whatever the catalog holds about the schema,
 /// its relations, types and functions: columns, defaults, constraints, indexes, inheritance, triggers, rules, policies,
 /// owners, privileges, and everything that depends on any of them. Only the figures that vacuum and analyze keep in
 /// `pg_class` are left out. Rows are turned into text by `to_jsonb`: a cast of a row type could be anybody's.
@@ -22,9 +23,8 @@ ours AS (
     UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, f.oid FROM f),
 parts (part, said) AS (
     SELECT 'journal', pg_catalog.to_jsonb(t) FROM ONLY countersign.journal AS t
-    UNION ALL SELECT 'results', pg_catalog.jsonb_build_array(job, attempt, job_sha256,
-        pg_catalog.encode(pg_catalog.sha256(result), 'hex'), pg_catalog.encode(pg_catalog.sha256(document), 'hex'),
-        document_sha256, stored_at) FROM ONLY countersign.results
+    UNION ALL SELECT 'results', pg_catalog.jsonb_build_array(job, attempt, job_sha256, result_sha256, document_sha256,
+        stored_at) FROM ONLY countersign.results
     UNION ALL SELECT 'version', pg_catalog.to_jsonb(t) FROM ONLY countersign.version AS t
     UNION ALL SELECT 'pg_namespace', pg_catalog.to_jsonb(n) FROM n
     UNION ALL SELECT 'pg_class', pg_catalog.to_jsonb(r) - 'relpages' - 'reltuples' - 'relallvisible' - 'relallfrozen'

@@ -58,17 +58,24 @@ pub async fn stored(
     job: &JobId,
     attempt: u64,
 ) -> Result<Option<StoredResult>, TargetError> {
-    let found = "SELECT job_sha256, result, document FROM ONLY countersign.results \
-                 WHERE job = $1 AND attempt = $2";
+    let found = "SELECT job_sha256, result, document, result_sha256, document_sha256 \
+                 FROM ONLY countersign.results WHERE job = $1 AND attempt = $2";
     let row = session.query_opt(found, &[&job.as_str(), &bigint(attempt)]).await;
     let Some(row) = row.map_err(failed(WHAT))? else { return Ok(None) };
     let sha256: String = column(&row, 0)?;
+    let (result, document): (Vec<u8>, Option<Vec<u8>>) = (column(&row, 1)?, column(&row, 2)?);
+    let digest = |bytes: &Vec<u8>| Sha256Digest::of(bytes).to_string();
+    let sealed: (Option<String>, Option<String>) = (column(&row, 3)?, column(&row, 4)?);
+    // The journal's seal covers the bytes only by these digests.
+    if sealed != (Some(digest(&result)), document.as_ref().map(digest)) {
+        return Err(TargetError::Form("a stored answer"));
+    }
     Ok(Some(StoredResult {
         job: job.clone(),
         attempt,
         job_sha256: sha256.parse().map_err(|_| TargetError::Form("a digest"))?,
-        result: column(&row, 1)?,
-        document: column(&row, 2)?,
+        result,
+        document,
     }))
 }
 

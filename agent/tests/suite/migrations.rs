@@ -73,6 +73,18 @@ async fn a_redelivered_job_gets_its_stored_answer_and_runs_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_stored_answer_that_is_not_what_was_stored_is_not_given() {
+    let site = Site::start("altered_answer", "").await.unwrap();
+    let message = site.message("altered_answer", SQL, 1).await.unwrap();
+    assert_eq!(site.work(&message).await.unwrap().words(), "succeeded");
+    let alter = "alter table countersign.results alter column result_sha256 drop expression; \
+                 update countersign.results set result = convert_to(replace(convert_from(result, 'UTF8'), \
+                     'succeeded', 'failed_clean'), 'UTF8')";
+    site.execute(alter).await.unwrap();
+    assert!(site.work(&message).await.is_err());
+}
+
+#[tokio::test]
 async fn a_failed_attempt_is_not_tried_again_when_it_comes_again() {
     let site = Site::start("failed_again", "").await.unwrap();
     let message = site.message("failed_again", "create table x (id nonsense)", 1).await.unwrap();

@@ -148,6 +148,7 @@ async fn sql_that_is_built_at_run_time_cannot_change_the_journal() {
         ("stored time", "update count' || 'ersign.results set stored_at = now()", "refused not_supported"),
         ("document", "update count' || 'ersign.results set document = ''''", "refused not_supported"),
         ("made at", "update count' || 'ersign.version set made_at = now()", "refused not_supported"),
+        ("expression", "alter table count' || 'ersign.results alter column document_sha256 drop expression", "refused not_supported"),
         ("drop", "drop schema count' || 'ersign cascade", "failed_clean 42P01"),
     ]) {
         let sql = format!("create table evil (); do $$ begin execute '{statement}'; end $$");
