@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::config::Limits;
 use crate::journal::{self, RowEnd, StepState, StoredAnswer};
 use crate::state::Begun;
-use crate::target::{LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
+use crate::target::{Guard, LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Error;
@@ -83,9 +83,10 @@ impl Trace {
 pub(super) async fn run(
     order: &Order<'_>,
     session: &Session,
+    guard: &Guard,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let stopped = match prepare(order, session, trace).await {
+    let stopped = match prepare(order, session, guard, trace).await {
         Ok(base) => match apply(order, session, trace).await {
             Ok(rows) => finish(order, session, trace, (base, rows)).await,
             Err(stop) => Err(stop),
@@ -100,20 +101,25 @@ pub(super) async fn run(
 }
 
 /// Begins the transaction, checks the base, and notes durably that the file is about to run.
-async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<Reading, Stop> {
+async fn prepare(
+    order: &Order<'_>,
+    session: &Session,
+    guard: &Guard,
+    trace: &mut Trace,
+) -> Result<Reading, Stop> {
     let own = |error: Error| own_failure(session, &error);
     let begin = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}; \
          SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL standard_conforming_strings = on",
         timeouts(order.target.limits)
     );
-
     // By itself and first: a file that rolled our transaction back would meet our path instead of its role's.
     session.batch_execute("RESET search_path").await.map_err(own)?;
     session.batch_execute(&begin).await.map_err(own)?;
     let row = session.query_one(OPENING, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
     let (free, xid): (bool, String) = (row.try_get(0).map_err(own)?, row.try_get(1).map_err(own)?);
-    if !free {
+    // The journal was judged under the guard's lock: it must not have been another's meanwhile.
+    if !free || !guard.holds().await {
         return Err(Stop::Target(TargetError::Locked(order.target.name.clone())));
     }
     let base = fingerprint::read(session, Reads::SchemaAndJournal).await.map_err(target_failure)?;

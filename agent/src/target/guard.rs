@@ -41,6 +41,16 @@ impl Guard {
         self.end_leftovers().await
     }
 
+    /// Whether the session is there and holds the lock. Whoever takes it afterwards finds the transaction that is open by
+    /// then, and ends it.
+    pub async fn holds(&self) -> bool {
+        let held = "SELECT 1 FROM pg_catalog.pg_locks \
+             WHERE locktype = 'advisory' AND granted AND classid = $1::oid AND objid = $2::oid AND objsubid = 2 \
+             AND pid = pg_catalog.pg_backend_pid()";
+        let keys = (LOCK_SPACE.cast_unsigned(), SESSION_LOCK.cast_unsigned());
+        matches!(self.session.query_opt(held, &[&keys.0, &keys.1]).await, Ok(Some(_)))
+    }
+
     /// The session that holds the lock, for reading and writing the journal.
     pub fn session(&self) -> &Session {
         &self.session
