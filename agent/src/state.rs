@@ -318,11 +318,13 @@ impl State {
         })
     }
 
-    /// Keeps a cancel for a job that is not here (any more). It is verified when the job comes.
+    /// Keeps a dispatcher's cancel for a job that is not here (any more). It is verified again when the job comes.
     pub fn keep_cancel(&self, job: &JobId, cancel: &Envelope) -> Result<(), StateError> {
         self.update(|kept| {
-            kept.cancels.push(KeptCancel { job: job.clone(), cancel: cancel.clone() });
-            kept.cancels.dedup();
+            let cancel = KeptCancel { job: job.clone(), cancel: cancel.clone() };
+            if !kept.cancels.contains(&cancel) {
+                kept.cancels.push(cancel);
+            }
             drop_oldest(&mut kept.cancels, KEPT_CANCELS);
         })
     }

@@ -15,16 +15,19 @@ use trust::accept::{
     JournalView, Moment, Reason, Refusal, Site, StoredResult, Verdict, cancels, dispatcher_signed,
     judge,
 };
-use trust::dsse::{Envelope, EnvelopeError, Parsed};
+use trust::dsse::{Envelope, EnvelopeError, Parsed, Signature};
 use trust::keys::KeyId;
 use trust::message::JobMessage;
 use trust::names::{DataSourceId, TenantSlug};
 use trust::pinned::{PinnedRoot, RootError};
 use trust::spiffe::SpiffeId;
-use trust::statement::{Cancel, Change, Mode};
+use trust::statement::{Cancel, Change, Mode, Statement as _};
 
 /// The last line that needs neither journal nor target: what fails up to here never opens a session.
 const LAST_LINE_WITHOUT_TARGET: u8 = 4;
+
+/// Longest payload of a cancel that is kept, in bytes: three members.
+const LONGEST_CANCEL: usize = 1_024;
 
 /// Why the agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -211,6 +214,30 @@ impl Worker {
                 false
             }
         }
+    }
+
+    /// Keeps a cancel for whenever its job comes (again): it is verified against the job then. What no dispatcher signed
+    /// is not kept.
+    pub fn keep_cancel(&self, cancel: &Parsed<Cancel>) -> Result<(), StateError> {
+        let job = &cancel.statement().job;
+        match self.genuine(cancel.envelope()) {
+            Some(genuine) => self.state.keep_cancel(job, &genuine),
+            None => {
+                tracing::warn!(%job, "a cancel that no dispatcher signed, or none of its form, is dropped");
+                Ok(())
+            }
+        }
+    }
+
+    /// A cancel with the one signature that counts and nothing else that anybody may have put beside it.
+    fn genuine(&self, cancel: &Envelope) -> Option<Envelope> {
+        let bare = Envelope::around_payload(Cancel::PAYLOAD_TYPE, cancel.payload().to_vec());
+        let genuine = cancel.signatures().iter().map(|signature| {
+            let (sig, keyid) = (signature.sig.clone(), String::new());
+            bare.clone().with_signature(Signature { keyid, sig, x5c: None, webauthn: None })
+        });
+        let mut genuine = genuine.filter(|one| one.payload().len() <= LONGEST_CANCEL);
+        genuine.find(|one| dispatcher_signed(one, &self.site, &self.root))
     }
 
     async fn migrate(

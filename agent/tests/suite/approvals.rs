@@ -8,7 +8,7 @@ use countersign_agent::malformed;
 use countersign_agent::state::StateError;
 use countersign_agent::worker::{StartError, Worker};
 use tokio_util::sync::CancellationToken;
-use trust::dsse::{Envelope, Parsed};
+use trust::dsse::{Envelope, Parsed, Signature};
 use trust::message::AgentMessage;
 use trust::statement::{Cancel, JobResult, Statement as _};
 
@@ -113,7 +113,24 @@ async fn a_cancel_that_came_first_is_remembered_and_verified() {
     let forged = Parsed::from_envelope(cancel("mallory").unwrap()).unwrap();
     assert!(!site.worker.takes_back(&forged, &message));
     assert!(site.worker.takes_back(&Parsed::from_envelope(genuine.clone()).unwrap(), &message));
-    site.worker.state().keep_cancel(job, &genuine).unwrap();
+    site.worker.keep_cancel(&forged).unwrap();
+    assert!(site.worker.state().cancels(job).is_empty());
+    let mut padded = genuine.clone();
+    for n in 0..60 {
+        let junk = "x".repeat(10_000 + n);
+        padded = padded.with_signature(Signature {
+            keyid: junk,
+            sig: vec![0],
+            x5c: None,
+            webauthn: None,
+        });
+    }
+    for _ in 0..2 {
+        site.worker.keep_cancel(&Parsed::from_envelope(padded.clone()).unwrap()).unwrap();
+    }
+    let kept = site.worker.state().cancels(job);
+    assert_eq!(kept.len(), 1);
+    assert!(kept.first().unwrap().to_json().unwrap().len() < 1_000);
     let site = site.restart().unwrap();
     assert_eq!(site.work(&message).await.unwrap().words(), "failed_clean");
     assert!(!site.has_table("orders").await.unwrap());
