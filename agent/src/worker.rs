@@ -220,13 +220,11 @@ impl Worker {
     /// is not kept.
     pub fn keep_cancel(&self, cancel: &Parsed<Cancel>) -> Result<(), StateError> {
         let job = &cancel.statement().job;
-        match self.genuine(cancel.envelope()) {
-            Some(genuine) => self.state.keep_cancel(job, &genuine),
-            None => {
-                tracing::warn!(%job, "a cancel that no dispatcher signed, or none of its form, is dropped");
-                Ok(())
-            }
-        }
+        let Some(genuine) = self.genuine(cancel.envelope()) else {
+            tracing::warn!(%job, "a cancel that no dispatcher signed, or none of its form, is dropped");
+            return Ok(());
+        };
+        self.state.keep_cancel(job, &genuine)
     }
 
     /// A cancel with the one signature that counts and nothing else that anybody may have put beside it.
