@@ -293,8 +293,8 @@ impl CliError {
                     .to_owned(),
             ),
             Self::NoToken => Some(
-                "Set COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE; `countersign dev` shows tokens \
-                 for development"
+                "Set COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE; `countersign dev` shows \
+                 where those for development are"
                     .to_owned(),
             ),
             Self::KeyMode { path, .. } => Some(format!("chmod 600 {}", path.display())),
@@ -303,7 +303,8 @@ impl CliError {
             }
             Self::LogUnknown => Some("Name the log with --log".to_owned()),
             _ if self.client().and_then(ClientError::code).is_some_and(is_about_the_token) => Some(
-                "Check COUNTERSIGN_TOKEN: `countersign dev` shows tokens for development"
+                "Check COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE: `countersign dev` shows where \
+                 those for development are"
                     .to_owned(),
             ),
             _ => None,

