@@ -6,7 +6,7 @@ use crate::executor::{self, Means, Order, check_own_limits, recovery};
 use crate::introspect::introspect;
 use crate::journal::{self, Existing, StoredAnswer, Wanted};
 use crate::state::{State, StateError};
-use crate::target::{Guard, Target, TargetError};
+use crate::target::{Guard, Session, Target, TargetError};
 use chassis::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -84,6 +84,16 @@ pub struct Worker {
     root: PinnedRoot,
     state: State,
     clock: Clock,
+}
+
+/// A migration for which the lock is held.
+#[derive(Clone, Copy)]
+struct Locked<'a> {
+    message: &'a JobMessage,
+    site: &'a Site,
+    target: &'a Target,
+    subject: &'a Subject,
+    cancelled: &'a CancellationToken,
 }
 
 impl Worker {
@@ -250,9 +260,24 @@ impl Worker {
         let connecting = target.connect(message.job.statement().job.as_str());
         let (guard, session) = tokio::join!(Guard::take(target), connecting);
         let (mut guard, session) = (guard?, session?);
+        let job = Locked { message, site, target, subject, cancelled };
+        let answered = self.migrate_locked(job, &mut guard, session).await;
+        if answered.is_ok() {
+            guard.release().await;
+        }
+        answered
+    }
+
+    async fn migrate_locked(
+        &self,
+        job: Locked<'_>,
+        guard: &mut Guard,
+        session: Session,
+    ) -> Result<Answer, TargetError> {
+        let Locked { message, site, target, subject, cancelled } = job;
         journal::prepare(guard.session(), &target.id).await?;
-        recovery::resolve(&mut guard, &self.state).await?;
-        let view = self.view(message, &guard).await?;
+        recovery::resolve(guard, &self.state).await?;
+        let view = self.view(message, guard).await?;
         let moment = Moment {
             now: self.clock.now(),
             time_floor: self.state.time_floor(),
@@ -261,20 +286,19 @@ impl Worker {
         let accepted = match judge(message, site, &self.root, &moment, &view) {
             Ok(Verdict::Redelivered(stored)) => return Ok(Answer::stored(stored)?),
             Ok(Verdict::Accepted(accepted)) => accepted,
-            Err(refusal) => return self.refused_here(subject, &refusal, &mut guard).await,
+            Err(refusal) => return self.refused_here(subject, &refusal, guard).await,
         };
         let Some(migration) = accepted.migration() else {
             let refusal = Refusal::not_supported(4, "there is nothing to run");
-            return self.refused_here(subject, &refusal, &mut guard).await;
+            return self.refused_here(subject, &refusal, guard).await;
         };
         if let Err(refusal) = check_own_limits(migration).await {
-            return self.refused_here(subject, &refusal, &mut guard).await;
+            return self.refused_here(subject, &refusal, guard).await;
         }
-        journal::untouched(guard.session()).await?;
         let means = Means { state: &self.state, clock: &self.clock, cancelled };
         match Order::new(&accepted, migration, subject, target, means) {
-            Ok(order) => executor::run(&order, session, &mut guard).await,
-            Err(refusal) => self.refused_here(subject, &refusal, &mut guard).await,
+            Ok(order) => executor::run(&order, session, guard).await,
+            Err(refusal) => self.refused_here(subject, &refusal, guard).await,
         }
     }
 

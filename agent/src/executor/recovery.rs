@@ -34,8 +34,8 @@ pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, T
     let Some(begun) = state.begun(&guard.target().id) else { return Ok(None) };
     let reading = live(guard).await?;
     let stored = stored(guard, &begun).await?;
-    let kept = begun.promised_seal.is_some()
-        && begun.promised_seal == reading.as_ref().and_then(|reading| reading.seal.clone());
+    let kept =
+        begun.promised_seal.is_some() && begun.promised_seal == reading.as_ref().and_then(seal);
     if let (true, Some(reading), Some(stored)) = (kept, &reading, &stored) {
         let answer = as_it_is(guard, &begun, reading, stored.clone()).await?;
         end(guard, state, &begun, &answer)?;
@@ -61,6 +61,10 @@ pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, T
     };
     end(guard, state, &begun, &answer)?;
     Ok(Some(Fate::Answered(Box::new(answer))))
+}
+
+fn seal(reading: &Reading) -> Option<String> {
+    reading.seal.as_ref().map(ToString::to_string)
 }
 
 /// Whether something may have been left behind.

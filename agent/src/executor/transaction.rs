@@ -9,7 +9,7 @@
 //! so that the last word is [`super::recovery`]'s, after COMMIT.
 
 use super::Order;
-use super::fingerprint::{self, Reading, Reads};
+use super::fingerprint::{self, Reading, Reads, Seal};
 use crate::answer::Answer;
 use crate::config::Limits;
 use crate::journal::{self, RowEnd, StepState, StoredAnswer};
@@ -122,7 +122,10 @@ async fn prepare(
     if !free || !guard.holds().await {
         return Err(Stop::Target(TargetError::Locked(order.target.name.clone())));
     }
-    let base = fingerprint::read(session, Reads::SchemaAndJournal).await.map_err(target_failure)?;
+    let base = fingerprint::read(session, Reads::SchemaAndJournal);
+    let (base, untouched) = tokio::join!(base, journal::untouched(guard.session()));
+    untouched.map_err(Stop::Target)?;
+    let base = base.map_err(target_failure)?;
     trace.before = Some(base.fingerprint.clone());
     order.accepted.check_base(&base.fingerprint).map_err(Stop::Refused)?;
     if order.cancelled.is_cancelled() {
@@ -215,7 +218,6 @@ async fn finish(
     (base, rows): (Reading, u64),
 ) -> Result<(), Stop> {
     let own = |error: Error| own_failure(session, &error);
-
     let ours = format!("{OURS_AGAIN}; {}", timeouts(order.target.limits));
     session.batch_execute(&ours).await.map_err(own)?;
     let after =
@@ -256,16 +258,23 @@ async fn finish(
     if order.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
-    promise(order, session).await?;
+    promise(order, session, after.seal).await?;
     session.batch_execute("COMMIT").await.map_err(own)
 }
 
 /// Notes durably how the journal looks with our entry, so that after COMMIT any other change of it shows.
-async fn promise(order: &Order<'_>, session: &Session) -> Result<(), Stop> {
-    let seal = fingerprint::seal(session).await.map_err(target_failure)?;
-    let Some(seal) = seal else {
+///
+/// Our entry changes rows only.
+async fn promise(
+    order: &Order<'_>,
+    session: &Session,
+    before_it: Option<Seal>,
+) -> Result<(), Stop> {
+    let rows = fingerprint::seal_of_rows(session).await.map_err(target_failure)?;
+    let Some((before_it, rows)) = before_it.zip(rows) else {
         return Err(Stop::Target(TargetError::Form("the journal's digest")));
     };
+    let seal = Seal { rows, ..before_it }.to_string();
     order.state.promise(&order.target.id, &seal).map_err(|error| Stop::Target(error.into()))
 }
 

@@ -18,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The advisory lock of one data source; dropping it closes its session and with it the lock.
+///
+/// Only fixed statements of ours ever run in its session, so that one that all went well in is used again, with what the
+/// server has prepared in it: planning the reading of a schema costs more than the reading.
 #[derive(Debug)]
 pub struct Guard {
     target: Target,
@@ -31,6 +34,15 @@ impl Guard {
         let guard = Self { target: target.clone(), session };
         guard.end_leftovers().await?;
         Ok(guard)
+    }
+
+    /// Gives the lock back; the session waits for the next job.
+    pub async fn release(self) {
+        let Self { target, session } = self;
+        let given_back = session.batch_execute("SELECT pg_catalog.pg_advisory_unlock_all()").await;
+        if given_back.is_ok() {
+            target.idle.put(session);
+        }
     }
 
     /// Takes it anew after the session was lost.
@@ -95,16 +107,7 @@ impl Guard {
 }
 
 async fn lock(target: &Target) -> Result<Session, TargetError> {
-    let session = target.connect_for(APPLICATION, OWN_STATEMENT_TIMEOUT).await?;
-    // A role's defaults must not weaken what we write: no answer is durable without a synchronous commit.
-    let settings = format!(
-        "SET lock_timeout = '5s'; SET statement_timeout = {}; SET TimeZone = 'UTC'; \
-                    SET synchronous_commit = on; SET row_security = off; SET quote_all_identifiers = off; \
-                    SET default_transaction_read_only = off; \
-                    SET default_transaction_isolation = 'read committed'",
-        OWN_STATEMENT_TIMEOUT.as_millis()
-    );
-    session.batch_execute(&settings).await.map_err(failed("set up a session"))?;
+    let session = session(target).await?;
     let what = "take the advisory lock";
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
@@ -119,6 +122,28 @@ async fn lock(target: &Target) -> Result<Session, TargetError> {
         }
         pause = wait(pause).await;
     }
+}
+
+/// The one that waits, if it leads to where a new one would, else a new one.
+async fn session(target: &Target) -> Result<Session, TargetError> {
+    if let Some(session) = target.idle.take()
+        && session.leads_to(&target.config()?)
+        && session.answers().await
+    {
+        return Ok(session);
+    }
+    let mut session = target.connect_for(APPLICATION, OWN_STATEMENT_TIMEOUT).await?;
+    session.keep_statements();
+    // A role's defaults must not weaken what we write: no answer is durable without a synchronous commit.
+    let settings = format!(
+        "SET lock_timeout = '5s'; SET statement_timeout = {}; SET TimeZone = 'UTC'; \
+                    SET synchronous_commit = on; SET row_security = off; SET quote_all_identifiers = off; \
+                    SET default_transaction_read_only = off; \
+                    SET default_transaction_isolation = 'read committed'",
+        OWN_STATEMENT_TIMEOUT.as_millis()
+    );
+    session.batch_execute(&settings).await.map_err(failed("set up a session"))?;
+    Ok(session)
 }
 
 /// Pauses; gives the next pause.

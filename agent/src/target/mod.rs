@@ -13,6 +13,7 @@ use crate::state::StateError;
 use chassis::secret_file::SecretFileError;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio_postgres::Config;
 use tokio_postgres::error::DbError;
 use trust::names::DataSourceId;
 
@@ -150,6 +151,7 @@ pub struct Target {
     /// Limits of a migration.
     pub limits: Limits,
     url_file: PathBuf,
+    idle: session::Idle,
 }
 
 impl Target {
@@ -161,6 +163,7 @@ impl Target {
             report: source.report,
             limits: source.limits(),
             url_file: source.url_file.clone(),
+            idle: session::Idle::default(),
         }
     }
 
@@ -170,13 +173,18 @@ impl Target {
         self.connect_for(application_name, longest).await
     }
 
+    /// Read each time, so that a rotation needs no restart.
+    fn config(&self) -> Result<Config, TargetError> {
+        url::read(&self.url_file)
+    }
+
     /// The same for fixed statements that the server ends after `statement_timeout`.
     async fn connect_for(
         &self,
         application_name: &str,
         statement_timeout: Duration,
     ) -> Result<Session, TargetError> {
-        let config = url::read(&self.url_file)?;
+        let config = self.config()?;
         let connecting = Session::connect(config, application_name, statement_timeout);
         match tokio::time::timeout(session::CONNECT_PATIENCE, connecting).await {
             Ok(connected) => {

@@ -4,14 +4,16 @@
 //! connection is given up, and whoever waits meets a lost session.
 
 use futures::TryStreamExt as _;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage, Statement};
 use tokio_util::sync::CancellationToken;
 
 /// The first statement of every session. A role's own search path may lead to operators and functions of anybody's
@@ -30,6 +32,8 @@ pub struct Session {
     client: Client,
     driver: AbortHandle,
     patience: Duration,
+    led_by: Config,
+    prepared: Option<Mutex<BTreeMap<String, Statement>>>,
 }
 
 impl Drop for Session {
@@ -45,6 +49,7 @@ impl Session {
         application_name: &str,
         statement_timeout: Duration,
     ) -> Result<Self, Error> {
+        let led_by = config.clone();
         let (client, connection) = config.application_name(application_name).connect(NoTls).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -53,14 +58,26 @@ impl Session {
             }
         });
         let patience = statement_timeout.saturating_add(MARGIN);
-        let session = Self { client, driver: driver.abort_handle(), patience };
+        let session =
+            Self { client, driver: driver.abort_handle(), patience, led_by, prepared: None };
         session.batch_execute(OWN_PATH).await?;
         Ok(session)
+    }
+
+    /// Keeps every statement of ours prepared. Only for a session in which no other SQL ever runs: a file could put
+    /// others in their place.
+    pub(super) fn keep_statements(&mut self) {
+        self.prepared = Some(Mutex::default());
     }
 
     /// Whether the connection is over.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// Whether a session opened now would be of the same server, database and credentials.
+    pub(super) fn leads_to(&self, config: &Config) -> bool {
+        self.led_by == *config
     }
 
     /// Whether the server still answers.
@@ -84,7 +101,11 @@ impl Session {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, Error> {
-        self.within(self.patience, self.client.query(statement, parameters)).await
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.query(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
     }
 
     /// One fixed statement of ours that gives one row.
@@ -93,7 +114,11 @@ impl Session {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, Error> {
-        self.within(self.patience, self.client.query_one(statement, parameters)).await
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.query_one(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
     }
 
     /// One fixed statement of ours that gives one row or none.
@@ -102,7 +127,11 @@ impl Session {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, Error> {
-        self.within(self.patience, self.client.query_opt(statement, parameters)).await
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.query_opt(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
     }
 
     /// One fixed statement of ours; gives the number of rows that it touched.
@@ -111,7 +140,21 @@ impl Session {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64, Error> {
-        self.within(self.patience, self.client.execute(statement, parameters)).await
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.execute(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
+    }
+
+    async fn statement(&self, text: &str) -> Result<Statement, Error> {
+        let Some(prepared) = &self.prepared else { return self.client.prepare(text).await };
+        if let Some(statement) = locked(prepared).get(text) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(text).await?;
+        locked(prepared).insert(text.to_owned(), statement.clone());
+        Ok(statement)
     }
 
     /// Runs a whole file by the simple protocol; gives the sum of the rows that its statements report.
@@ -162,6 +205,24 @@ impl Session {
         }
         Ok(rows)
     }
+}
+
+/// A session that nobody uses at the moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Idle(Arc<Mutex<Option<Session>>>);
+
+impl Idle {
+    pub(super) fn take(&self) -> Option<Session> {
+        locked(&self.0).take()
+    }
+
+    pub(super) fn put(&self, session: Session) {
+        *locked(&self.0) = Some(session);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// No file has more statements than semicolons, but for the last one.
