@@ -134,6 +134,12 @@ impl Subject {
         }
     }
 
+    /// Of bytes that no dispatcher is known to have signed: the answer must not be one about the genuine job.
+    #[must_use]
+    pub fn unauthentic(self, payload: &[u8]) -> Self {
+        Self { job_sha256: unauthentic(payload), counted: Vec::new(), ..self }
+    }
+
     /// The result of this end.
     pub fn result(&self, outcome: Outcome, end: End, clock: &Clock) -> JobResult {
         JobResult {
@@ -174,6 +180,11 @@ impl Subject {
         result.refusal = Some(refusal.reason());
         Answer::of(&result, None)
     }
+}
+
+/// A digest that is no job's: the prefix is no beginning of a JSON text, as every job's payload is one.
+pub fn unauthentic(bytes: &[u8]) -> Sha256Digest {
+    Sha256Digest::of(&[b"not authentic\n", bytes].concat())
 }
 
 /// A step that did not run.

@@ -193,10 +193,9 @@ impl Intake {
         self.keep(&next, &cancel).await
     }
 
-    /// Keeps a cancel for whenever its job comes (again): it is verified against the job then.
     async fn keep(&self, delivery: &Delivery, cancel: &Parsed<Cancel>) -> Result<(), QueueError> {
         let job = &cancel.statement().job;
-        match self.worker.state().keep_cancel(job, cancel.envelope()) {
+        match self.worker.keep_cancel(cancel) {
             Ok(()) => delivery.acknowledge().await,
             Err(error) => {
                 tracing::error!(%job, %error, "a cancel cannot be kept: again later");

@@ -52,8 +52,8 @@ async fn read(session: &Session, target: &Target) -> Result<fingerprint::Reading
         target.limits.lock_timeout.as_millis(),
         target.limits.statement_timeout.as_millis(),
     );
-    session.client().batch_execute(&begin).await.map_err(failed("begin to read the schema"))?;
-    let reading = fingerprint::read(session.client(), Reads::Schema).await?;
-    session.client().batch_execute("COMMIT").await.map_err(failed("end reading the schema"))?;
+    session.batch_execute(&begin).await.map_err(failed("begin to read the schema"))?;
+    let reading = fingerprint::read(session, Reads::Schema).await?;
+    session.batch_execute("COMMIT").await.map_err(failed("end reading the schema"))?;
     Ok(reading)
 }

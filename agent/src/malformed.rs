@@ -1,10 +1,10 @@
 //! A message that is not a job, on a job's subject: refused as `malformed`, by as much of it as can be read.
 
-use crate::answer::{Answer, End, Subject};
+use crate::answer::{Answer, End, Subject, unauthentic};
 use crate::worker::Worker;
 use serde_json::Value;
 use trust::accept::Refusal;
-use trust::encoding::{Sha256Digest, from_base64};
+use trust::encoding::from_base64;
 use trust::message::MessageError;
 use trust::names::JobId;
 use trust::statement::{Mode, StatementError};
@@ -15,7 +15,8 @@ const INTEGER_LIMIT: u64 = 1 << 53;
 /// The answer, or `None` if not even a data source can be named: there is nobody to answer to then.
 ///
 /// The job comes from the subject. Attempt, fence, data source and mode come from the payload as far as it can be read;
-/// an agent with one data source can only mean that one.
+/// an agent with one data source can only mean that one. The same job may come in a message that holds, so that the
+/// answer does not name its digest.
 pub fn refuse(
     worker: &Worker,
     job: JobId,
@@ -41,7 +42,7 @@ pub fn refuse(
         job,
         attempt: number("attempt").filter(|attempt| *attempt > 0).unwrap_or(1),
         fence: number("fence").unwrap_or(0),
-        job_sha256: Sha256Digest::of(payload.as_deref().unwrap_or(bytes)),
+        job_sha256: unauthentic(payload.as_deref().unwrap_or(bytes)),
         change_sha256: serde_json::from_value(member("change_sha256")).ok(),
         root: worker.root().reference(),
         mode: serde_json::from_value(member("mode")).unwrap_or(Mode::Introspect),

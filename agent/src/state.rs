@@ -1,5 +1,5 @@
 //! What the agent must not forget, in its own folder: the latest time seen, the root accepted, the highest fences, the
-//! changes consumed, the migration under way, and cancels whose job has not come back.
+//! changes consumed, the migration under way, refusals that no journal holds, and cancels whose job has not come back.
 //!
 //! One JSON file, replaced whole and synced before a call returns. SQL of a change can reach the target's journal, but
 //! not this file: what it remembers as consumed stays consumed. Losing the folder leaves the journal alone with that,
@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use trust::accept::StoredResult;
 use trust::dsse::Envelope;
 use trust::encoding::{Sha256Digest, Timestamp, as_base64};
 use trust::names::{DataSourceId, JobId};
@@ -25,6 +26,8 @@ const FORMAT: &str = "countersign-agent-state/1";
 const REMEMBERED_ATTEMPTS: usize = 1_024;
 /// How long after a change's `not_after` it is still remembered as consumed; from then on it is refused as expired.
 const CONSUMED_MARGIN_SECONDS: i64 = 7 * 86_400;
+/// Refusals kept whose jobs have not expired; one more is not given.
+const KEPT_ANSWERS: usize = 256;
 /// Cancels kept for jobs that have not come yet; the oldest go first.
 const KEPT_CANCELS: usize = 256;
 
@@ -62,6 +65,11 @@ pub enum StateError {
         /// Whose it is.
         found: String,
     },
+    /// To forget one would let its job run although it was refused.
+    #[error(
+        "{KEPT_ANSWERS} refusals of jobs that have not expired are kept: no room for another one"
+    )]
+    TooManyAnswers,
     /// An older root than one that was accepted before (`root_rollback`).
     #[error("root {given} is pinned, root {accepted} was accepted before: never backwards")]
     RootRollback {
@@ -116,7 +124,22 @@ struct Kept {
     #[serde(default)]
     consumed: BTreeMap<DataSourceId, BTreeMap<Sha256Digest, Timestamp>>,
     attempts: Vec<String>,
+    #[serde(default)]
+    answers: Vec<KeptAnswer>,
     cancels: Vec<KeptCancel>,
+}
+
+/// An answer that no target's journal holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptAnswer {
+    job: JobId,
+    attempt: u64,
+    job_sha256: Sha256Digest,
+    /// Of the job: from then on it is refused as expired.
+    not_after: Timestamp,
+    #[serde(with = "as_base64")]
+    result: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,6 +223,44 @@ impl State {
         self.kept().attempts.contains(&attempt_name(job, attempt))
     }
 
+    /// Before an answer that no journal holds is given: the attempt must not run later.
+    pub fn keep_answer(
+        &self,
+        answer: StoredResult,
+        not_after: Timestamp,
+    ) -> Result<(), StateError> {
+        let StoredResult { job, attempt, job_sha256, result, document: _ } = answer;
+        let floor = self.time_floor();
+        let is_open = |kept: &KeptAnswer| floor < kept.not_after;
+        if self.kept().answers.iter().filter(|kept| is_open(kept)).count() >= KEPT_ANSWERS {
+            return Err(StateError::TooManyAnswers);
+        }
+        self.update(|kept| {
+            kept.answers.retain(is_open);
+            kept.answers.push(KeptAnswer { job, attempt, job_sha256, not_after, result });
+        })
+    }
+
+    /// The answer kept for an attempt: that for these bytes of the job, else that for others.
+    pub fn answered(
+        &self,
+        job: &JobId,
+        attempt: u64,
+        job_sha256: Sha256Digest,
+    ) -> Option<StoredResult> {
+        let kept = self.kept();
+        let of_attempt =
+            kept.answers.iter().filter(|kept| kept.job == *job && kept.attempt == attempt);
+        let found = of_attempt.max_by_key(|kept| kept.job_sha256 == job_sha256)?;
+        Some(StoredResult {
+            job: found.job.clone(),
+            attempt: found.attempt,
+            job_sha256: found.job_sha256,
+            result: found.result.clone(),
+            document: None,
+        })
+    }
+
     /// The changes that began on a data source and did not fail clean.
     pub fn consumed(&self, source: &DataSourceId) -> BTreeSet<Sha256Digest> {
         self.kept().consumed.get(source).into_iter().flat_map(BTreeMap::keys).copied().collect()
@@ -257,11 +318,13 @@ impl State {
         })
     }
 
-    /// Keeps a cancel for a job that is not here (any more). It is verified when the job comes.
+    /// Keeps a dispatcher's cancel for a job that is not here (any more). It is verified again when the job comes.
     pub fn keep_cancel(&self, job: &JobId, cancel: &Envelope) -> Result<(), StateError> {
         self.update(|kept| {
-            kept.cancels.push(KeptCancel { job: job.clone(), cancel: cancel.clone() });
-            kept.cancels.dedup();
+            let cancel = KeptCancel { job: job.clone(), cancel: cancel.clone() };
+            if !kept.cancels.contains(&cancel) {
+                kept.cancels.push(cancel);
+            }
             drop_oldest(&mut kept.cancels, KEPT_CANCELS);
         })
     }
@@ -300,6 +363,7 @@ impl Kept {
             begun: BTreeMap::new(),
             consumed: BTreeMap::new(),
             attempts: Vec::new(),
+            answers: Vec::new(),
             cancels: Vec::new(),
         }
     }
@@ -357,121 +421,4 @@ fn write(path: &Path, kept: &Kept) -> Result<(), StateError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn agent() -> Result<SpiffeId, trust::names::NameError> {
-        SpiffeId::of_agent("example.org", "acme", "edge-1")
-    }
-
-    fn source() -> Result<DataSourceId, trust::names::NameError> {
-        "dsc_01j5a3z9xv7q0c4n8k2m6t1r3w".parse()
-    }
-
-    fn root(version: u64, digest: char) -> Result<RootRef, trust::encoding::EncodingError> {
-        Ok(RootRef { version, sha256: digest.to_string().repeat(64).parse()? })
-    }
-
-    #[test]
-    fn what_was_kept_is_there_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let (agent, source) = (agent().unwrap(), source().unwrap());
-        let time: Timestamp = "2026-11-20T07:00:00.000000Z".parse().unwrap();
-        {
-            let state = State::open(folder.path(), &agent).unwrap();
-            state.raise_time_floor(time).unwrap();
-            state.accept_root(root(3, 'a').unwrap()).unwrap();
-            state.end(&source, (1, 7), Consumed::Kept).unwrap();
-            state.end(&source, (1, 5), Consumed::Kept).unwrap();
-        }
-        let state = State::open(folder.path(), &agent).unwrap();
-        assert_eq!(state.time_floor(), time);
-        assert_eq!(state.fences(&source), BTreeMap::from([(1, 7)]));
-        let rollback = state.accept_root(root(2, 'b').unwrap());
-        assert!(matches!(rollback, Err(StateError::RootRollback { given: 2, accepted: 3 })));
-        let mismatch = state.accept_root(root(3, 'b').unwrap());
-        assert!(matches!(mismatch, Err(StateError::RootMismatch { version: 3 })));
-        state.accept_root(root(4, 'b').unwrap()).unwrap();
-    }
-
-    fn begun(name: &str) -> Result<Begun, Box<dyn std::error::Error>> {
-        let digest = Sha256Digest::of(name.as_bytes());
-        let row = JournalRow {
-            job: "job_01j5a3z9xv7q0c4n8k2m6t1r3w".parse()?,
-            attempt: 1,
-            job_sha256: digest,
-            change: "chg_01j5a3z9xv7q0c4n8k2m6t1r3w".parse()?,
-            change_sha256: digest,
-            revision: 1,
-            ordinal: 1,
-            step_sha256: digest,
-            fence: 1,
-            dispatcher_epoch: 1,
-            started_at: "2026-11-20T07:00:00.000000Z".parse()?,
-        };
-        Ok(Begun { row, xid: "7".to_owned(), unknown_result: Vec::new(), promised_seal: None })
-    }
-
-    #[test]
-    fn a_change_is_consumed_from_its_beginning_until_it_fails_clean_or_long_expired() {
-        let folder = tempfile::tempdir().unwrap();
-        let (agent, source) = (agent().unwrap(), source().unwrap());
-        let until: Timestamp = "2026-11-20T08:00:00.000000Z".parse().unwrap();
-        let state = State::open(folder.path(), &agent).unwrap();
-        for (name, consumed) in [("kept", Consumed::Kept), ("clean", Consumed::Released)] {
-            state.begin(&source, begun(name).unwrap(), until).unwrap();
-            assert!(state.consumed(&source).contains(&Sha256Digest::of(name.as_bytes())));
-            state.end(&source, (1, 1), consumed).unwrap();
-        }
-        state.begin(&source, begun("crashed").unwrap(), until.plus_seconds(86_400)).unwrap();
-        drop(state);
-        let state = State::open(folder.path(), &agent).unwrap();
-        let [kept, crashed, next] =
-            ["kept", "crashed", "next"].map(|name| Sha256Digest::of(name.as_bytes()));
-        assert_eq!(state.consumed(&source), BTreeSet::from([kept, crashed]));
-        state.raise_time_floor(until.plus_seconds(CONSUMED_MARGIN_SECONDS)).unwrap();
-        state.begin(&source, begun("next").unwrap(), until.plus_seconds(9_000_000)).unwrap();
-        assert_eq!(state.consumed(&source), BTreeSet::from([crashed, next]));
-    }
-
-    #[test]
-    fn a_state_from_before_consumed_changes_were_kept_is_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let old = r#"{"format":"countersign-agent-state/1","agent":"spiffe://example.org/tenant/acme/agent/edge-1",
-            "time_floor":null,"root":null,"fences":{},"begun":{},"attempts":[],"cancels":[]}"#;
-        std::fs::write(folder.path().join("state.json"), old).unwrap();
-        let state = State::open(folder.path(), &agent().unwrap()).unwrap();
-        assert!(state.consumed(&source().unwrap()).is_empty());
-    }
-
-    #[test]
-    fn the_time_floor_never_falls() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = State::open(folder.path(), &agent().unwrap()).unwrap();
-        let time: Timestamp = "2026-11-20T07:00:00.000000Z".parse().unwrap();
-        state.raise_time_floor(time).unwrap();
-        state.raise_time_floor(time.plus_seconds(-60)).unwrap();
-        assert_eq!(state.time_floor(), time);
-    }
-
-    #[test]
-    fn only_one_agent_uses_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let agent = agent().unwrap();
-        let first = State::open(folder.path(), &agent).unwrap();
-        assert!(matches!(State::open(folder.path(), &agent), Err(StateError::InUse(_))));
-        first.accept_root(root(1, 'a').unwrap()).unwrap();
-        drop(first);
-        let other = SpiffeId::of_agent("example.org", "acme", "edge-2").unwrap();
-        let refused = State::open(folder.path(), &other);
-        assert!(matches!(refused, Err(StateError::OtherAgent { .. })));
-    }
-
-    #[test]
-    fn a_damaged_state_is_not_taken_for_an_empty_one() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("state.json"), b"{\"format\":").unwrap();
-        let refused = State::open(folder.path(), &agent().unwrap());
-        assert!(matches!(refused, Err(StateError::Unreadable { .. })));
-    }
-}
+mod tests;

@@ -6,22 +6,28 @@ use crate::executor::{self, Means, Order, check_own_limits, recovery};
 use crate::introspect::introspect;
 use crate::journal::{self, Existing, StoredAnswer, Wanted};
 use crate::state::{State, StateError};
-use crate::target::{Guard, Target, TargetError};
+use crate::target::{Guard, Session, Target, TargetError};
 use chassis::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
-use trust::accept::{JournalView, Moment, Refusal, Site, Verdict, cancels, judge};
-use trust::dsse::{Envelope, EnvelopeError, Parsed};
+use trust::accept::{
+    JournalView, Moment, Reason, Refusal, Site, StoredResult, Verdict, cancels, dispatcher_signed,
+    judge,
+};
+use trust::dsse::{Envelope, EnvelopeError, Parsed, Signature};
 use trust::keys::KeyId;
 use trust::message::JobMessage;
 use trust::names::{DataSourceId, TenantSlug};
 use trust::pinned::{PinnedRoot, RootError};
 use trust::spiffe::SpiffeId;
-use trust::statement::{Cancel, Change, Mode};
+use trust::statement::{Cancel, Change, Mode, Statement as _};
 
 /// The last line that needs neither journal nor target: what fails up to here never opens a session.
 const LAST_LINE_WITHOUT_TARGET: u8 = 4;
+
+/// Longest payload of a cancel that is kept, in bytes: three members.
+const LONGEST_CANCEL: usize = 1_024;
 
 /// Why the agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +84,16 @@ pub struct Worker {
     root: PinnedRoot,
     state: State,
     clock: Clock,
+}
+
+/// A migration for which the lock is held.
+#[derive(Clone, Copy)]
+struct Locked<'a> {
+    message: &'a JobMessage,
+    site: &'a Site,
+    target: &'a Target,
+    subject: &'a Subject,
+    cancelled: &'a CancellationToken,
 }
 
 impl Worker {
@@ -142,13 +158,29 @@ impl Worker {
         let started_at = self.clock.now();
         let who = (&site.tenant, &site.agent);
         let subject = Subject::of_message(message, who, &self.root, &site.revoked_keys, started_at);
+        let stored = self.kept_answer(message);
+        if let Some(same) = stored.clone().filter(|kept| kept.job_sha256 == message.job.sha256()) {
+            return Ok(Answer::stored(same)?);
+        }
         // As if the target agreed: what is refused even so is refused without opening a session.
         let moment = Moment {
             now: started_at,
             time_floor: self.state.time_floor(),
             target_clock: Some(started_at),
         };
-        let early = judge(message, &site, &self.root, &moment, &JournalView::default());
+        let fences = self.state.fences(&job.data_source);
+        let known = JournalView {
+            stored,
+            target_fences: fences.clone(),
+            agent_fences: fences,
+            ..JournalView::default()
+        };
+        let early = match judge(message, &site, &self.root, &moment, &known) {
+            // The target's journal may know a higher fence than the agent's own state.
+            Err(refusal) if refusal.reason() == Reason::FenceJump => Ok(None),
+            Err(refusal) => Err(refusal),
+            Ok(verdict) => Ok(Some(verdict)),
+        };
         let target = self.targets.get(&job.data_source);
         let (early, target) = match (early, target) {
             (Err(refusal), Some(target))
@@ -156,11 +188,14 @@ impl Worker {
             {
                 (Some(refusal), target)
             }
-            (Err(refusal), _) => return self.refused(&subject, &refusal),
+            (Err(refusal), _) => {
+                return self.refuse(message, &site, subject, &refusal, TargetError::Begun);
+            }
             (Ok(_), Some(target)) => (None, target),
             (Ok(_), None) => {
                 let sentence = format!("{} is not configured here", job.data_source);
-                return self.refused(&subject, &Refusal::not_supported(4, sentence));
+                let refusal = Refusal::not_supported(4, sentence);
+                return self.refuse(message, &site, subject, &refusal, TargetError::Begun);
             }
         };
         if self.kept_cancel(message, &site) {
@@ -173,7 +208,7 @@ impl Worker {
             return introspect(target, &subject, cancelled, &self.clock).await;
         }
         match self.migrate(message, &site, target, &subject, cancelled).await {
-            Err(error) => self.without_target(error, early.as_ref(), &subject),
+            Err(error) => self.without_target(message, &site, subject, early, error),
             answered => answered,
         }
     }
@@ -191,6 +226,28 @@ impl Worker {
         }
     }
 
+    /// Keeps a cancel for whenever its job comes (again): it is verified against the job then. What no dispatcher signed
+    /// is not kept.
+    pub fn keep_cancel(&self, cancel: &Parsed<Cancel>) -> Result<(), StateError> {
+        let job = &cancel.statement().job;
+        let Some(genuine) = self.genuine(cancel.envelope()) else {
+            tracing::warn!(%job, "a cancel that no dispatcher signed, or none of its form, is dropped");
+            return Ok(());
+        };
+        self.state.keep_cancel(job, &genuine)
+    }
+
+    /// A cancel with the one signature that counts and nothing else that anybody may have put beside it.
+    fn genuine(&self, cancel: &Envelope) -> Option<Envelope> {
+        let bare = Envelope::around_payload(Cancel::PAYLOAD_TYPE, cancel.payload().to_vec());
+        let genuine = cancel.signatures().iter().map(|signature| {
+            let (sig, keyid) = (signature.sig.clone(), String::new());
+            bare.clone().with_signature(Signature { keyid, sig, x5c: None, webauthn: None })
+        });
+        let mut genuine = genuine.filter(|one| one.payload().len() <= LONGEST_CANCEL);
+        genuine.find(|one| dispatcher_signed(one, &self.site, &self.root))
+    }
+
     async fn migrate(
         &self,
         message: &JobMessage,
@@ -203,9 +260,24 @@ impl Worker {
         let connecting = target.connect(message.job.statement().job.as_str());
         let (guard, session) = tokio::join!(Guard::take(target), connecting);
         let (mut guard, session) = (guard?, session?);
-        journal::prepare(guard.client(), &target.id).await?;
-        recovery::resolve(&mut guard, &self.state).await?;
-        let view = self.view(message, &guard).await?;
+        let job = Locked { message, site, target, subject, cancelled };
+        let answered = self.migrate_locked(job, &mut guard, session).await;
+        if answered.is_ok() {
+            guard.release().await;
+        }
+        answered
+    }
+
+    async fn migrate_locked(
+        &self,
+        job: Locked<'_>,
+        guard: &mut Guard,
+        session: Session,
+    ) -> Result<Answer, TargetError> {
+        let Locked { message, site, target, subject, cancelled } = job;
+        journal::prepare(guard.session(), &target.id).await?;
+        recovery::resolve(guard, &self.state).await?;
+        let view = self.view(message, guard).await?;
         let moment = Moment {
             now: self.clock.now(),
             time_floor: self.state.time_floor(),
@@ -214,20 +286,19 @@ impl Worker {
         let accepted = match judge(message, site, &self.root, &moment, &view) {
             Ok(Verdict::Redelivered(stored)) => return Ok(Answer::stored(stored)?),
             Ok(Verdict::Accepted(accepted)) => accepted,
-            Err(refusal) => return self.refused_here(subject, &refusal, &mut guard).await,
+            Err(refusal) => return self.refused_here(subject, &refusal, guard).await,
         };
         let Some(migration) = accepted.migration() else {
             let refusal = Refusal::not_supported(4, "there is nothing to run");
-            return self.refused_here(subject, &refusal, &mut guard).await;
+            return self.refused_here(subject, &refusal, guard).await;
         };
         if let Err(refusal) = check_own_limits(migration).await {
-            return self.refused_here(subject, &refusal, &mut guard).await;
+            return self.refused_here(subject, &refusal, guard).await;
         }
-        journal::untouched(guard.client()).await?;
         let means = Means { state: &self.state, clock: &self.clock, cancelled };
         match Order::new(&accepted, migration, subject, target, means) {
-            Ok(order) => executor::run(&order, session, &mut guard).await,
-            Err(refusal) => self.refused_here(subject, &refusal, &mut guard).await,
+            Ok(order) => executor::run(&order, session, guard).await,
+            Err(refusal) => self.refused_here(subject, &refusal, guard).await,
         }
     }
 
@@ -242,34 +313,65 @@ impl Worker {
             change: change.as_ref().map(|c| (&c.statement().change, c.sha256())),
             agent_fences: &agent_fences,
         };
-        let mut view = journal::view(guard.client(), wanted).await?;
+        let mut view = journal::view(guard.session(), wanted).await?;
+        view.stored = view.stored.or_else(|| self.kept_answer(message));
         // SQL of a change could have taken its word out of the journal, never out of the agent's own state.
         view.consumed.extend(self.state.consumed(&job.data_source));
         Ok(view)
     }
 
-    /// What can be said although the target cannot be worked on: that the job is refused whatever the target says, if it
-    /// never began here.
+    /// What can be said although the target cannot be worked on: that the job is refused whatever the target says.
     fn without_target(
         &self,
+        message: &JobMessage,
+        site: &Site,
+        subject: Subject,
+        early: Option<Refusal>,
         error: TargetError,
-        early: Option<&Refusal>,
-        subject: &Subject,
     ) -> Result<Answer, TargetError> {
-        // An attempt that began has an end, which only the right journal tells.
-        if error.is_wrong_database() && !self.state.has_begun(&subject.job, subject.attempt) {
+        if error.is_wrong_database() {
             tracing::error!(
                 data_source = %subject.data_source, %error,
                 "this is not the database of the data source, or its journal is not the agent's alone"
             );
-            return self.refused(subject, &Refusal::not_supported(7, error.to_string()));
+            let refusal = Refusal::not_supported(7, error.to_string());
+            return self.refuse(message, site, subject, &refusal, error);
         }
         match early {
-            Some(refusal) if !self.state.has_begun(&subject.job, subject.attempt) => {
-                self.refused(subject, refusal)
-            }
-            _ => Err(error),
+            Some(refusal) => self.refuse(message, site, subject, &refusal, error),
+            None => Err(error),
         }
+    }
+
+    /// Refuses without a journal to write that into. A dispatcher's own job is remembered here as answered; what is not
+    /// authentic is answered by a digest that is not the genuine job's. Either way no job runs that was refused.
+    ///
+    /// `begun` is what is said of an attempt that began: it has an end, which only the right journal tells.
+    fn refuse(
+        &self,
+        message: &JobMessage,
+        site: &Site,
+        subject: Subject,
+        refusal: &Refusal,
+        begun: TargetError,
+    ) -> Result<Answer, TargetError> {
+        if !dispatcher_signed(message.job.envelope(), site, &self.root) {
+            let subject = subject.unauthentic(message.job.envelope().payload());
+            return self.refused(&subject, refusal);
+        }
+        if self.state.has_begun(&subject.job, subject.attempt) {
+            return Err(begun);
+        }
+        let answer = self.refused(&subject, refusal)?;
+        let kept = StoredResult {
+            job: answer.job.clone(),
+            attempt: answer.attempt,
+            job_sha256: subject.job_sha256,
+            result: answer.payload.clone(),
+            document: None,
+        };
+        self.state.keep_answer(kept, message.job.statement().not_after)?;
+        Ok(answer)
     }
 
     fn refused(&self, subject: &Subject, refusal: &Refusal) -> Result<Answer, TargetError> {
@@ -293,6 +395,11 @@ impl Worker {
         };
         journal::record(guard, None, stored, Existing::Stays).await?;
         Ok(answer)
+    }
+
+    fn kept_answer(&self, message: &JobMessage) -> Option<StoredResult> {
+        let job = message.job.statement();
+        self.state.answered(&job.job, job.attempt, message.job.sha256())
     }
 
     fn kept_cancel(&self, message: &JobMessage, site: &Site) -> bool {

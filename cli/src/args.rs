@@ -253,7 +253,7 @@ pub struct Patience {
     /// Stop watching after so many seconds [default: never].
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
-    /// Stop watching, with success, once the change is in this state.
+    /// Stop watching, with success, once the change is in this state or has passed it.
     #[arg(long, value_name = "STATE", value_parser = ["checking", "pending_approval", "approved", "scheduled", "applying"])]
     pub until: Option<String>,
 }

@@ -232,12 +232,6 @@ impl CliError {
         }
     }
 
-    /// Whether the reader of our output went away: no failure of ours.
-    pub fn is_closed_pipe(&self) -> bool {
-        let Self::Other(error) = self else { return false };
-        error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-    }
-
     /// The whole message: `error: <sentence> (<code>)`, the members that are wrong, and what to do next.
     pub fn told(&self) -> String {
         let (sentence, code) = (one_line(&self.sentence()), one_line(self.code()));
@@ -299,8 +293,8 @@ impl CliError {
                     .to_owned(),
             ),
             Self::NoToken => Some(
-                "Set COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE; `countersign dev` shows tokens \
-                 for development"
+                "Set COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE; `countersign dev` shows \
+                 where those for development are"
                     .to_owned(),
             ),
             Self::KeyMode { path, .. } => Some(format!("chmod 600 {}", path.display())),
@@ -309,7 +303,8 @@ impl CliError {
             }
             Self::LogUnknown => Some("Name the log with --log".to_owned()),
             _ if self.client().and_then(ClientError::code).is_some_and(is_about_the_token) => Some(
-                "Check COUNTERSIGN_TOKEN: `countersign dev` shows tokens for development"
+                "Check COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE: `countersign dev` shows where \
+                 those for development are"
                     .to_owned(),
             ),
             _ => None,
@@ -450,12 +445,5 @@ mod tests {
             CliError::Other(anyhow::anyhow!("x")),
         ];
         assert!(errors.iter().all(|error| CODES.contains(&error.code())));
-    }
-
-    #[test]
-    fn a_closed_pipe_is_no_failure() {
-        let closed = io::Error::from(io::ErrorKind::BrokenPipe);
-        assert!(CliError::from(anyhow::Error::from(closed)).is_closed_pipe());
-        assert!(!CliError::NoToken.is_closed_pipe());
     }
 }

@@ -33,7 +33,6 @@ async fn main() -> ExitCode {
     let output = Output::new(global.output);
     match run(global, noun, &output).await {
         Ok(exit) => exit.into(),
-        Err(error) if error.is_closed_pipe() => Exit::Ok.into(),
         Err(error) => {
             output.talk(&error.told());
             error.exit().into()

@@ -115,11 +115,15 @@ impl Output {
     }
 
     /// Shows a line of data: JSON where that is the format. What acts on a terminal is shown as an escape.
+    ///
+    /// A reader that went away is no failure, and does not change what the program comes to.
     pub fn line(&self, text: &str) -> anyhow::Result<()> {
         let text = if self.is_json() { plain::json(text) } else { sql::escaped(text) };
         let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{text}").and_then(|()| stdout.flush())?;
-        Ok(())
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
     }
 
     /// Says something to the person at the terminal. What acts on a terminal is shown as an escape.

@@ -3,7 +3,7 @@
 use domain::ids::ChangeId;
 use sql::CutError;
 use trust::encoding::{EncodingError, Sha256Digest};
-use trust::statement::{Change, Statement as _, StatementError, StepKind};
+use trust::statement::{Change, RollbackRule, Statement as _, StatementError, StepKind};
 
 /// What the server says is to be signed. None of it is trusted.
 #[derive(Debug, Clone)]
@@ -97,6 +97,9 @@ pub fn steps(manifest: &Change, file: &[u8]) -> Result<(), Mismatch> {
     if manifest.break_glass.is_some() {
         return Err(Mismatch::NotShown("an emergency rule"));
     }
+    if manifest.rollback != RollbackRule::Never {
+        return Err(Mismatch::NotShown("a rule about rolling back"));
+    }
     if manifest.steps.iter().any(|step| step.kind != StepKind::Forward) {
         return Err(Mismatch::NotShown("rollback steps"));
     }
@@ -174,9 +177,7 @@ fn members(manifest: &Change) -> Vec<String> {
 mod tests {
     use super::*;
     use trust::names::DataSourceId;
-    use trust::statement::{
-        BreakGlass, PolicyRef, RollbackRule, RootRef, Step, Target, Transition,
-    };
+    use trust::statement::{BreakGlass, PolicyRef, RootRef, Step, Target, Transition};
 
     const SQL: &[u8] = b"create table notes (id bigint primary key);\n";
 
@@ -294,6 +295,11 @@ mod tests {
         let mut emergency = change(SQL).unwrap();
         emergency.break_glass = Some(BreakGlass { reason_sha256: Sha256Digest::of(b"") });
         assert_eq!(steps(&emergency, SQL), Err(Mismatch::NotShown("an emergency rule")));
+        for rule in [RollbackRule::OnFailure, RollbackRule::Signed] {
+            let mut back = change(SQL).unwrap();
+            back.rollback = rule;
+            assert_eq!(steps(&back, SQL), Err(Mismatch::NotShown("a rule about rolling back")));
+        }
     }
 
     #[test]

@@ -166,6 +166,22 @@ impl Platform {
     }
 }
 
+/// `countersign dev` as a person starts it, and the card that it shows.
+pub async fn shown(data_dir: &Path) -> anyhow::Result<(Child, String)> {
+    let binaries = Binaries::build(&PACKAGES, &[]).await?;
+    let log = data_dir.with_extension("dev.log");
+    let child = Program::new("countersign dev", binaries.path("countersign")?, log)
+        .arguments(["dev", "--free-ports", "--data-dir"])
+        .argument(data_dir)
+        .spawn()?;
+    let is_shown = || async {
+        let text = child.log_text();
+        text.contains("Ctrl-C stops everything").then_some(text)
+    };
+    let text = child.until(PATIENCE, is_shown).await?;
+    Ok((child, text))
+}
+
 /// A service of a running platform.
 #[derive(Debug, Clone, Copy)]
 pub struct Service(Pid);
@@ -174,6 +190,11 @@ impl Service {
     /// Stops its clock: connected, silent.
     pub fn pause(self) -> anyhow::Result<()> {
         Ok(kill(self.0, Signal::SIGSTOP)?)
+    }
+
+    /// Ends it at once.
+    pub fn kill(self) -> anyhow::Result<()> {
+        Ok(kill(self.0, Signal::SIGKILL)?)
     }
 
     /// Lets it go on.

@@ -14,17 +14,18 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 async fn dev(data: &Path, arguments: &[&str]) -> anyhow::Result<Child> {
+    let folder = data.to_str().context("a path that is not UTF-8")?;
+    let arguments = [["--data-dir", folder].as_slice(), arguments].concat();
+    spawned(&data.with_extension("log"), &arguments).await
+}
+
+async fn spawned(log: &Path, arguments: &[&str]) -> anyhow::Result<Child> {
     let packages = ["countersign-cli", "countersign-command-api", "countersign-query-api"];
     let more = ["countersign-projections", "countersign-workflows", "countersign-agent"];
     let packages: Vec<_> = packages.into_iter().chain(more).collect();
     let binaries = Binaries::build(&packages, &[]).await?;
-    let log = data.with_extension("log");
     let program = Program::new("countersign dev", binaries.path("countersign")?, log);
-    let program = program
-        .arguments(["dev", "--free-ports", "--data-dir"])
-        .argument(data)
-        .arguments(arguments);
-    Ok(program.spawn()?)
+    Ok(program.arguments(["dev", "--free-ports"]).arguments(arguments).spawn()?)
 }
 
 #[tokio::test]
@@ -57,6 +58,51 @@ async fn a_second_interrupt_ends_everything_at_once() -> anyhow::Result<()> {
     let status = child.wait().await;
     assert_eq!(status.code(), Some(130));
     assert!(child.log_text().contains("(cli.interrupted)"), "{}", child.log_text());
+    Ok(())
+}
+
+#[tokio::test]
+async fn reset_refuses_a_folder_in_use_and_starts_anew_on_one_that_is_not() -> anyhow::Result<()> {
+    let scratch = Scratch::new()?;
+    let data = scratch.path().join("d");
+    let platform = Platform::start(&data).await?;
+    let refused = dev(&data, &["--reset"]).await?;
+    assert_eq!(refused.wait().await.code(), Some(1));
+    let told = refused.log_text();
+    assert!(told.contains("another process uses the data folder"), "{told}");
+    let file = scratch.file("a.sql", "CREATE TABLE public.lives (id bigint);\n")?;
+    submit(&platform, "it lives", &file).await?;
+    let tokens = platform.card.tokens.clone();
+    platform.stop().await?;
+    let anew = dev(&data, &["--reset", "-o", "json"]).await?;
+    let card = anew.until(PATIENCE, || async { card(&anew.log_text()) }).await?;
+    assert_ne!(card.tokens, tokens);
+    assert!(anew.interrupt(PATIENCE).await.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_ephemeral_start_leaves_nothing() -> anyhow::Result<()> {
+    let scratch = Scratch::new()?;
+    let child = spawned(&scratch.path().join("log"), &["--ephemeral", "-o", "json"]).await?;
+    let card = child.until(PATIENCE, || async { card(&child.log_text()) }).await?;
+    assert!(card.data_dir.is_dir());
+    assert!(child.interrupt(PATIENCE).await.success());
+    assert!(!card.data_dir.exists());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_dies_ends_everything_and_is_named() -> anyhow::Result<()> {
+    for name in ["nats-server", "postgres"] {
+        let scratch = Scratch::new()?;
+        let child = dev(&scratch.path().join("d"), &["-o", "json"]).await?;
+        let card = child.until(PATIENCE, || async { card(&child.log_text()) }).await?;
+        card.service(name).context("no such process")?.kill()?;
+        assert_eq!(child.wait().await.code(), Some(1));
+        let told = child.log_text();
+        assert!(told.contains(&format!("{name} ended with")), "{told}");
+    }
     Ok(())
 }
 

@@ -2,12 +2,14 @@
 
 use anyhow::{Context as _, ensure};
 use regex::Regex;
-use scenario::Platform;
+use scenario::platform::shown;
 use scenario::scratch::Scratch;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+const GRACE: Duration = Duration::from_secs(20);
 const MARK: &str = "=== command";
 
 /// A command and what the README says that it prints.
@@ -46,17 +48,15 @@ fn alike(text: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The SQL that the README shows as `cat notes.sql` stands in the folder before.
-fn script(platform: &Platform, steps: &[Step]) -> anyhow::Result<String> {
-    let program = platform.as_somebody("ada")?.program().to_owned();
-    let bin = program.parent().context("a program without a folder")?.display();
+/// What the card gives to a shell, and nothing else, comes first. The SQL that the README shows as `cat notes.sql` stands in the folder before.
+fn script(card: &str, steps: &[Step]) -> anyhow::Result<String> {
+    let is_for_the_shell =
+        |line: &&str| line.starts_with("  export ") || line.starts_with("  as() ");
+    let lines: Vec<&str> = card.lines().filter(is_for_the_shell).collect();
+    ensure!(lines.len() == 3, "the README speaks of three lines: {lines:?}");
     let mut script = format!(
-        "export PATH={bin}:$PATH COUNTERSIGN_COMMAND_API={} COUNTERSIGN_QUERY_API={} dir={}\n\
-         as() {{ COUNTERSIGN_TOKEN_FILE=$dir/secrets/$1.token countersign \"${{@:2}}\"; }}\n\
-         cat > notes.sql <<'SQL'\n{}SQL\n",
-        platform.card.command_api,
-        platform.card.query_api,
-        platform.card.data_dir.display(),
+        "{}\ncat > notes.sql <<'SQL'\n{}SQL\n",
+        lines.join("\n"),
         steps.first().context("the README has no console block")?.expected,
     );
     for step in steps {
@@ -72,8 +72,8 @@ async fn the_readme_shows_what_happens() -> anyhow::Result<()> {
     let steps = steps(&std::fs::read_to_string(readme)?);
     ensure!(steps.len() >= 10, "the README's commands were not found");
     let scratch = Scratch::new()?;
-    let platform = Platform::start(&scratch.path().join("d")).await?;
-    let script = scratch.file("tour.sh", &script(&platform, &steps)?)?;
+    let (child, card) = shown(&scratch.path().join("d")).await?;
+    let script = scratch.file("tour.sh", &script(&card, &steps)?)?;
     let output = Command::new("bash").arg(script).current_dir(scratch.path()).output()?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let printed: Vec<&str> = printed.split(&format!("{MARK}\n")).skip(1).collect();
@@ -81,6 +81,7 @@ async fn the_readme_shows_what_happens() -> anyhow::Result<()> {
     for (step, printed) in steps.iter().zip(printed) {
         assert_eq!(alike(printed)?, alike(&step.expected)?, "$ {}", step.command);
     }
-    platform.stop().await?;
+    let status = child.interrupt(GRACE).await;
+    ensure!(status.success(), "{status}");
     Ok(())
 }

@@ -26,12 +26,15 @@ fn programs() -> Vec<(&'static str, Command)> {
     let quietly = ["test", "--quiet", "--workspace", "--no-fail-fast"];
     let tidy = steps::cargo([quietly.as_slice(), &tests].concat());
     let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let package = ["-p", "countersign-cli", "--no-default-features", "--all-targets"];
+    let forensic = [["clippy", "--quiet"].as_slice(), &package, &["--", "-D", "warnings"]].concat();
     let mut documentation = steps::cargo(["doc", "--quiet", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     vec![
         ("format", format),
         ("tidy and dependencies", tidy),
         ("lints", steps::cargo(lints)),
+        ("lints of the forensic build", steps::cargo(forensic)),
         ("documentation", documentation),
     ]
 }

@@ -40,6 +40,16 @@ pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
+/// Where ops/devkit keeps what it installs.
+pub fn cache_dir() -> PathBuf {
+    if is_root() {
+        return PathBuf::from("/var/tmp/countersign-dev-0");
+    }
+    let xdg = variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || PathBuf::from(variable("HOME").unwrap_or_else(|| "/tmp".to_owned()));
+    xdg.unwrap_or_else(|| home().join(".cache")).join("countersign")
+}
+
 /// The folders of `PATH`.
 pub fn path_folders() -> Vec<PathBuf> {
     let path = variable("PATH").unwrap_or_default();

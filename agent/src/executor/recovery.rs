@@ -15,6 +15,9 @@ use tokio_postgres::error::SqlState;
 use trust::accept::StoredResult;
 use trust::statement::{JobResult, Outcome, Statement as _, StepOutcome};
 
+/// How long an answer is remembered that its journal does not hold: no job comes again after that.
+const UNRESTORED_SECONDS: i64 = 400 * 86_400;
+
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
@@ -31,8 +34,8 @@ pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, T
     let Some(begun) = state.begun(&guard.target().id) else { return Ok(None) };
     let reading = live(guard).await?;
     let stored = stored(guard, &begun).await?;
-    let kept = begun.promised_seal.is_some()
-        && begun.promised_seal == reading.as_ref().and_then(|reading| reading.seal.clone());
+    let kept =
+        begun.promised_seal.is_some() && begun.promised_seal == reading.as_ref().and_then(seal);
     if let (true, Some(reading), Some(stored)) = (kept, &reading, &stored) {
         let answer = as_it_is(guard, &begun, reading, stored.clone()).await?;
         end(guard, state, &begun, &answer)?;
@@ -51,13 +54,17 @@ pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, T
             state.forget(&guard.target().id)?;
             return Ok(Some(Fate::RolledBack));
         }
-        (Some("committed"), true, _) => tampered(guard, &begun, reading).await?,
+        (Some("committed"), true, _) => tampered(guard, state, &begun, reading).await?,
         (_, _, Some(answer)) if is_open(answer.outcome) => answer,
         // Committed without our COMMIT, too old to tell, or still going on: not for us to guess.
         _ => unknown(guard, &begun).await?,
     };
     end(guard, state, &begun, &answer)?;
     Ok(Some(Fate::Answered(Box::new(answer))))
+}
+
+fn seal(reading: &Reading) -> Option<String> {
+    reading.seal.as_ref().map(ToString::to_string)
 }
 
 /// Whether something may have been left behind.
@@ -74,7 +81,7 @@ async fn live(guard: &Guard) -> Result<Option<Reading>, TargetError> {
 }
 
 async fn stored(guard: &Guard, begun: &Begun) -> Result<Option<StoredResult>, TargetError> {
-    match journal::stored(guard.client(), &begun.row.job, begun.row.attempt).await {
+    match journal::stored(guard.session(), &begun.row.job, begun.row.attempt).await {
         Err(TargetError::Query { source, .. }) if lacks_journal(&source) => Ok(None),
         Err(TargetError::Form(_)) => Ok(None),
         found => found,
@@ -118,6 +125,7 @@ async fn as_it_is(
 /// Committed, and the journal is not as the agent left it: the change changed it, or somebody else.
 async fn tampered(
     guard: &mut Guard,
+    state: &State,
     begun: &Begun,
     reading: Option<Reading>,
 ) -> Result<Answer, TargetError> {
@@ -137,18 +145,27 @@ async fn tampered(
     let answer = Answer::of(&result, Some(reading.document))?;
     // The state remembers the change as consumed, whatever becomes of this.
     let restored = async {
-        journal::make_again(guard.client(), &guard.target().id).await?;
+        journal::make_again(guard.session(), &guard.target().id).await?;
         write(guard, begun, (StepState::Started, &result), &answer).await?;
-        let stored = journal::stored(guard.client(), &begun.row.job, begun.row.attempt).await?;
+        let stored = journal::stored(guard.session(), &begun.row.job, begun.row.attempt).await?;
         let same = stored.is_some_and(|stored| stored.result == answer.payload);
         if same { Ok(()) } else { Err(TargetError::Form("the answer just written")) }
     };
     if let Err(error) = restored.await {
         let source = &guard.target().name;
         tracing::error!(data_source = %source, error = error.described(), "the journal could not be restored");
-        if guard.client().is_closed() {
+        if guard.session().is_closed() {
             return Err(error);
         }
+        // The journal may still say succeeded.
+        let kept = StoredResult {
+            job: answer.job.clone(),
+            attempt: answer.attempt,
+            job_sha256: begun.row.job_sha256,
+            result: answer.payload.clone(),
+            document: None,
+        };
+        state.keep_answer(kept, begun.row.started_at.plus_seconds(UNRESTORED_SECONDS))?;
     }
     Ok(answer)
 }
@@ -203,7 +220,7 @@ fn end(guard: &Guard, state: &State, begun: &Begun, answer: &Answer) -> Result<(
 async fn status(guard: &Guard, begun: &Begun) -> Result<Option<String>, TargetError> {
     let what = "read a transaction's status";
     let status = "SELECT pg_catalog.pg_xact_status($1::text::pg_catalog.xid8)";
-    match guard.client().query_one(status, &[&begun.xid]).await {
+    match guard.session().query_one(status, &[&begun.xid]).await {
         Ok(row) => row.try_get(0).map_err(failed(what)),
         // An id of the future: another cluster, or an older copy of this one.
         Err(error) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => Ok(None),

@@ -131,7 +131,7 @@ pub async fn run(
     let mut tries = 1;
     loop {
         let mut trace = Trace::default();
-        let ended = transaction::run(order, &session, &mut trace).await;
+        let ended = transaction::run(order, &session, guard, &mut trace).await;
         // Closed before anything is decided: what is open there ends with it.
         drop(session);
         match ended {
@@ -267,8 +267,17 @@ async fn record(
         document: answer.document.as_deref(),
     };
     let row = end.as_ref().map(|end| (&order.row, end));
-    journal::record(guard, row, stored, Existing::Replaced).await?;
+    // A refusal leaves nothing of the file behind: what is there then is another process's word.
+    let existing = if end.is_some() { Existing::Replaced } else { Existing::Stays };
+    journal::record(guard, row, stored, existing).await?;
     let (source, fence) = (&order.target.id, (order.row.dispatcher_epoch, order.row.fence));
+    if existing == Existing::Stays {
+        let there = journal::stored(guard.session(), &answer.job, answer.attempt).await?;
+        if let Some(other) = there.filter(|there| there.result != answer.payload) {
+            order.state.end(source, fence, Consumed::Kept)?;
+            return Ok(Answer::stored(other)?);
+        }
+    }
     match end.map(|end| end.state) {
         None => order.state.forget(source)?,
         Some(StepState::Failed) => order.state.end(source, fence, Consumed::Released)?,

@@ -9,15 +9,15 @@
 //! so that the last word is [`super::recovery`]'s, after COMMIT.
 
 use super::Order;
-use super::fingerprint::{self, Reading, Reads};
+use super::fingerprint::{self, Reading, Reads, Seal};
 use crate::answer::Answer;
 use crate::config::Limits;
 use crate::journal::{self, RowEnd, StepState, StoredAnswer};
 use crate::state::Begun;
-use crate::target::{LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
+use crate::target::{Guard, LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
 use std::time::Duration;
 use tokio::time::Instant;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::Error;
 use trust::accept::Refusal;
 use trust::names::Fingerprint;
 use trust::statement::{Outcome, StepOutcome};
@@ -83,40 +83,49 @@ impl Trace {
 pub(super) async fn run(
     order: &Order<'_>,
     session: &Session,
+    guard: &Guard,
     trace: &mut Trace,
 ) -> Result<(), Stop> {
-    let stopped = match prepare(order, session, trace).await {
+    let stopped = match prepare(order, session, guard, trace).await {
         Ok(base) => match apply(order, session, trace).await {
             Ok(rows) => finish(order, session, trace, (base, rows)).await,
             Err(stop) => Err(stop),
         },
         Err(stop) => Err(stop),
     };
-    if stopped.is_err() && !session.client().is_closed() {
+    if stopped.is_err() && !session.is_closed() {
         // Where there is no transaction left it is a warning; the outcome does not depend on it.
-        session.client().batch_execute("ROLLBACK").await.ok();
+        session.batch_execute("ROLLBACK").await.ok();
     }
     stopped
 }
 
 /// Begins the transaction, checks the base, and notes durably that the file is about to run.
-async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<Reading, Stop> {
+async fn prepare(
+    order: &Order<'_>,
+    session: &Session,
+    guard: &Guard,
+    trace: &mut Trace,
+) -> Result<Reading, Stop> {
     let own = |error: Error| own_failure(session, &error);
     let begin = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}; \
          SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL standard_conforming_strings = on",
         timeouts(order.target.limits)
     );
-    let client = session.client();
     // By itself and first: a file that rolled our transaction back would meet our path instead of its role's.
-    client.batch_execute("RESET search_path").await.map_err(own)?;
-    client.batch_execute(&begin).await.map_err(own)?;
-    let row = client.query_one(OPENING, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
+    session.batch_execute("RESET search_path").await.map_err(own)?;
+    session.batch_execute(&begin).await.map_err(own)?;
+    let row = session.query_one(OPENING, &[&LOCK_SPACE, &TRANSACTION_LOCK]).await.map_err(own)?;
     let (free, xid): (bool, String) = (row.try_get(0).map_err(own)?, row.try_get(1).map_err(own)?);
-    if !free {
+    // The journal was judged under the guard's lock: it must not have been another's meanwhile.
+    if !free || !guard.holds().await {
         return Err(Stop::Target(TargetError::Locked(order.target.name.clone())));
     }
-    let base = fingerprint::read(client, Reads::SchemaAndJournal).await.map_err(target_failure)?;
+    let base = fingerprint::read(session, Reads::SchemaAndJournal);
+    let (base, untouched) = tokio::join!(base, journal::untouched(guard.session()));
+    untouched.map_err(Stop::Target)?;
+    let base = base.map_err(target_failure)?;
     trace.before = Some(base.fingerprint.clone());
     order.accepted.check_base(&base.fingerprint).map_err(Stop::Refused)?;
     if order.cancelled.is_cancelled() {
@@ -133,7 +142,7 @@ async fn prepare(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Res
     };
     let noted = order.state.begin(&order.target.id, note, order.not_after);
     noted.map_err(|error| Stop::Target(error.into()))?;
-    enter(client, &order.savepoint).await.map_err(own)?;
+    enter(session, &order.savepoint).await.map_err(own)?;
     trace.xid = Some(xid);
     Ok(base)
 }
@@ -149,16 +158,16 @@ fn timeouts(limits: Limits) -> String {
 
 /// Gives the file the role's own search path, without the journal: a role of the name `countersign` has its schema
 /// there by `"$user"`, and unqualified tables would land in it. From here on our statements may look nothing up.
-async fn enter(client: &Client, savepoint: &str) -> Result<(), Error> {
-    client.batch_execute(&format!("RESET search_path; SAVEPOINT {savepoint}")).await?;
-    let row = client.query_one("SELECT pg_catalog.current_schemas(false)", &[]).await?;
+async fn enter(session: &Session, savepoint: &str) -> Result<(), Error> {
+    session.batch_execute(&format!("RESET search_path; SAVEPOINT {savepoint}")).await?;
+    let row = session.query_one("SELECT pg_catalog.current_schemas(false)", &[]).await?;
     let schemas: Vec<String> = row.try_get(0)?;
     if schemas.iter().any(|name| name == "countersign") {
         let others = schemas.iter().filter(|name| *name != "countersign");
         let quoted: Vec<_> =
             others.map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
         let set = "SELECT pg_catalog.set_config('search_path', $1, true)";
-        client.query_one(set, &[&quoted.join(", ")]).await?;
+        session.query_one(set, &[&quoted.join(", ")]).await?;
     }
     Ok(())
 }
@@ -167,8 +176,9 @@ async fn enter(client: &Client, savepoint: &str) -> Result<(), Error> {
 async fn apply(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Result<u64, Stop> {
     let began = Instant::now();
     trace.began = Some(began);
-    let ran = match session.run(order.file, order.cancelled).await {
-        Ok(rows) => session.run(NOTHING_PUT_OFF, order.cancelled).await.map(|_| rows),
+    let run = |file| session.run(file, order.target.limits.statement_timeout, order.cancelled);
+    let ran = match run(order.file).await {
+        Ok(rows) => run(NOTHING_PUT_OFF).await.map(|_| rows),
         Err(error) => Err(error),
     };
     trace.took = began.elapsed();
@@ -189,12 +199,12 @@ async fn apply(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Resul
 
 async fn still_ours(session: &Session, savepoint: &str, trace: &Trace) -> Result<bool, Stop> {
     let lost = |error: Error| is_lost(session, &error).then(|| Stop::Lost(database_error(&error)));
-    let client = session.client();
-    if let Err(error) = client.batch_execute(savepoint).await {
+
+    if let Err(error) = session.batch_execute(savepoint).await {
         return lost(error).map_or(Ok(false), Err);
     }
     // The same session may run with a search path of the file's making.
-    match client.query_one("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text", &[]).await {
+    match session.query_one("SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text", &[]).await {
         Ok(row) => Ok(row.try_get::<_, String>(0).ok() == trace.xid),
         Err(error) => lost(error).map_or(Ok(false), Err),
     }
@@ -208,10 +218,10 @@ async fn finish(
     (base, rows): (Reading, u64),
 ) -> Result<(), Stop> {
     let own = |error: Error| own_failure(session, &error);
-    let client = session.client();
     let ours = format!("{OURS_AGAIN}; {}", timeouts(order.target.limits));
-    client.batch_execute(&ours).await.map_err(own)?;
-    let after = fingerprint::read(client, Reads::SchemaAndJournal).await.map_err(target_failure)?;
+    session.batch_execute(&ours).await.map_err(own)?;
+    let after =
+        fingerprint::read(session, Reads::SchemaAndJournal).await.map_err(target_failure)?;
     if after.seal != base.seal {
         let sentence = "the file touched the agent's journal; it was rolled back";
         return Err(Stop::Refused(Refusal::not_supported(9, sentence)));
@@ -237,7 +247,7 @@ async fn finish(
         result: &answer.payload,
         document: answer.document.as_deref(),
     };
-    let fresh = journal::insert(client, Some((&order.row, &end)), stored).await.map_err(own)?;
+    let fresh = journal::insert(session, Some((&order.row, &end)), stored).await.map_err(own)?;
     if !fresh {
         // Read under the lock, it was not there: somebody else writes to our journal.
         return Err(Stop::Refused(Refusal::not_supported(
@@ -248,16 +258,23 @@ async fn finish(
     if order.cancelled.is_cancelled() {
         return Err(Stop::Cancelled);
     }
-    promise(order, client).await?;
-    client.batch_execute("COMMIT").await.map_err(own)
+    promise(order, session, after.seal).await?;
+    session.batch_execute("COMMIT").await.map_err(own)
 }
 
 /// Notes durably how the journal looks with our entry, so that after COMMIT any other change of it shows.
-async fn promise(order: &Order<'_>, client: &Client) -> Result<(), Stop> {
-    let seal = fingerprint::seal(client).await.map_err(target_failure)?;
-    let Some(seal) = seal else {
+///
+/// Our entry changes rows only.
+async fn promise(
+    order: &Order<'_>,
+    session: &Session,
+    before_it: Option<Seal>,
+) -> Result<(), Stop> {
+    let rows = fingerprint::seal_of_rows(session).await.map_err(target_failure)?;
+    let Some((before_it, rows)) = before_it.zip(rows) else {
         return Err(Stop::Target(TargetError::Form("the journal's digest")));
     };
+    let seal = Seal { rows, ..before_it }.to_string();
     order.state.promise(&order.target.id, &seal).map_err(|error| Stop::Target(error.into()))
 }
 

@@ -12,7 +12,7 @@ mod view;
 pub use record::{Existing, RowEnd, StepState, StoredAnswer, insert, record};
 pub(crate) use schema::make_again;
 pub use schema::{prepare, untouched};
-pub(crate) use seal::SEAL;
+pub(crate) use seal::{SEAL_OF_CATALOG, SEAL_OF_ROWS};
 pub use view::{Wanted, stored, view};
 
 use serde::{Deserialize, Serialize};

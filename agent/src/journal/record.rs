@@ -1,8 +1,8 @@
 //! Writing to the journal: a step's end and the answer to its attempt, always together.
 
 use super::{JournalRow, bigint};
-use crate::target::{Guard, TargetError, failed};
-use tokio_postgres::{Client, Error};
+use crate::target::{Guard, Session, TargetError, failed};
+use tokio_postgres::Error;
 use trust::encoding::{Sha256Digest, Timestamp};
 use trust::names::{Fingerprint, JobId};
 
@@ -71,17 +71,17 @@ pub enum Existing {
     Replaced,
 }
 
-/// Writes into the transaction that is open on `client`. False: there was an entry already, which stays.
+/// Writes into the transaction that is open on `session`. False: there was an entry already, which stays.
 pub async fn insert(
-    client: &Client,
+    session: &Session,
     row: Option<(&JournalRow, &RowEnd<'_>)>,
     answer: StoredAnswer<'_>,
 ) -> Result<bool, Error> {
     let mut fresh = true;
     if let Some((row, end)) = row {
-        fresh &= insert_row(client, row, end).await? == 1;
+        fresh &= insert_row(session, row, end).await? == 1;
     }
-    fresh &= insert_answer(client, answer).await? == 1;
+    fresh &= insert_answer(session, answer).await? == 1;
     Ok(fresh)
 }
 
@@ -97,9 +97,9 @@ pub async fn record(
     let mut tries = 0;
     loop {
         tries += 1;
-        let written = in_transaction(guard.client(), row, answer, existing).await;
+        let written = in_transaction(guard.session(), row, answer, existing).await;
         let Err(error) = written else { return Ok(()) };
-        if tries == TRIES || error.code().is_some() && !guard.client().is_closed() {
+        if tries == TRIES || error.code().is_some() && !guard.session().is_closed() {
             return Err(failed("write the journal")(error));
         }
         guard.renew().await?;
@@ -107,44 +107,44 @@ pub async fn record(
 }
 
 async fn in_transaction(
-    client: &Client,
+    session: &Session,
     row: Option<(&JournalRow, &RowEnd<'_>)>,
     answer: StoredAnswer<'_>,
     existing: Existing,
 ) -> Result<(), Error> {
-    client.batch_execute("BEGIN").await?;
+    session.batch_execute("BEGIN").await?;
     let written = async {
         if existing == Existing::Replaced {
-            remove(client, row, answer).await?;
+            remove(session, row, answer).await?;
         }
-        insert(client, row, answer).await?;
-        client.batch_execute("COMMIT").await
+        insert(session, row, answer).await?;
+        session.batch_execute("COMMIT").await
     };
     let written = written.await;
-    if written.is_err() && !client.is_closed() {
-        client.batch_execute("ROLLBACK").await?;
+    if written.is_err() && !session.is_closed() {
+        session.batch_execute("ROLLBACK").await?;
     }
     written
 }
 
 async fn remove(
-    client: &Client,
+    session: &Session,
     row: Option<(&JournalRow, &RowEnd<'_>)>,
     answer: StoredAnswer<'_>,
 ) -> Result<(), Error> {
     let attempt = bigint(answer.attempt);
     if row.is_some() {
         let planted = "DELETE FROM ONLY countersign.journal WHERE job = $1 AND attempt = $2";
-        client.execute(planted, &[&answer.job.as_str(), &attempt]).await?;
+        session.execute(planted, &[&answer.job.as_str(), &attempt]).await?;
     }
     let planted = "DELETE FROM ONLY countersign.results WHERE job = $1 AND attempt = $2";
-    client.execute(planted, &[&answer.job.as_str(), &attempt]).await?;
+    session.execute(planted, &[&answer.job.as_str(), &attempt]).await?;
     Ok(())
 }
 
-async fn insert_row(client: &Client, row: &JournalRow, end: &RowEnd<'_>) -> Result<u64, Error> {
+async fn insert_row(session: &Session, row: &JournalRow, end: &RowEnd<'_>) -> Result<u64, Error> {
     let ordinal = i32::try_from(row.ordinal).unwrap_or(i32::MAX);
-    client
+    session
         .execute(
             "INSERT INTO countersign.journal (job, attempt, ordinal, job_sha256, change, change_sha256, revision, \
                  step_sha256, fence, dispatcher_epoch, state, xid, sqlstate, fingerprint_before, \
@@ -174,18 +174,17 @@ async fn insert_row(client: &Client, row: &JournalRow, end: &RowEnd<'_>) -> Resu
         .await
 }
 
-async fn insert_answer(client: &Client, answer: StoredAnswer<'_>) -> Result<u64, Error> {
-    client
+async fn insert_answer(session: &Session, answer: StoredAnswer<'_>) -> Result<u64, Error> {
+    session
         .execute(
-            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, document_sha256, stored_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, pg_catalog.now()) ON CONFLICT DO NOTHING",
+            "INSERT INTO countersign.results (job, attempt, job_sha256, result, document, stored_at) \
+             VALUES ($1, $2, $3, $4, $5, pg_catalog.now()) ON CONFLICT DO NOTHING",
             &[
                 &answer.job.as_str(),
                 &bigint(answer.attempt),
                 &answer.job_sha256.to_string(),
                 &answer.result,
                 &answer.document,
-                &answer.document.map(|document| Sha256Digest::of(document).to_string()),
             ],
         )
         .await

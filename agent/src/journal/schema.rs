@@ -1,7 +1,7 @@
 //! The journal's tables, made once and versioned by themselves.
 
-use crate::target::{TargetError, failed};
-use tokio_postgres::Client;
+use crate::target::{Session, TargetError, failed};
+use tokio_postgres::types::ToSql;
 use trust::names::DataSourceId;
 
 /// The newest version known here.
@@ -41,21 +41,24 @@ CREATE TABLE IF NOT EXISTS countersign.results (
     attempt bigint NOT NULL,
     job_sha256 text NOT NULL,
     result bytea NOT NULL,
+    result_sha256 text
+        GENERATED ALWAYS AS (pg_catalog.encode(pg_catalog.sha256(result), 'hex')) STORED,
     document bytea,
-    document_sha256 text,
+    document_sha256 text
+        GENERATED ALWAYS AS (pg_catalog.encode(pg_catalog.sha256(document), 'hex')) STORED,
     stored_at timestamptz NOT NULL,
     PRIMARY KEY (job, attempt)
 );";
 
 /// Makes what is missing, and refuses a journal that is not this data source's or not ours.
-pub async fn prepare(client: &Client, source: &DataSourceId) -> Result<(), TargetError> {
+pub async fn prepare(session: &Session, source: &DataSourceId) -> Result<(), TargetError> {
     let what = "read the journal's version";
     let owner = "SELECT pg_catalog.pg_get_userbyid(nspowner)::text, nspowner = r.oid, \
                         pg_catalog.to_regclass('countersign.version') IS NOT NULL \
                  FROM pg_catalog.pg_namespace, pg_catalog.pg_roles r \
                  WHERE nspname = 'countersign' AND r.rolname = CURRENT_USER";
-    let Some(row) = client.query_opt(owner, &[]).await.map_err(failed(what))? else {
-        return make(client, source, &format!("{SCHEMA}; {VERSION_1}")).await;
+    let Some(row) = session.query_opt(owner, &[]).await.map_err(failed(what))? else {
+        return make(session, source, &format!("{SCHEMA}; {VERSION_1}")).await;
     };
     let (name, ours, versioned): (String, bool, bool) = (
         row.try_get(0).map_err(failed(what))?,
@@ -67,11 +70,11 @@ pub async fn prepare(client: &Client, source: &DataSourceId) -> Result<(), Targe
     }
     if !versioned {
         // A site whose role may not create schemas makes an empty one for it.
-        return make(client, source, VERSION_1).await;
+        return make(session, source, VERSION_1).await;
     }
     let newest =
         "SELECT version, data_source FROM ONLY countersign.version ORDER BY version DESC LIMIT 1";
-    let row = client.query_one(newest, &[]).await.map_err(failed(what))?;
+    let row = session.query_one(newest, &[]).await.map_err(failed(what))?;
     let (found, of): (i32, String) =
         (row.try_get(0).map_err(failed(what))?, row.try_get(1).map_err(failed(what))?);
     if of != source.as_str() {
@@ -101,17 +104,26 @@ SELECT f.what FROM (
         WHERE contype NOT IN ('p', 'n') AND NOT (r.relname = 'journal' AND conname = 'journal_state_check'
             AND pg_catalog.pg_get_constraintdef(pg_constraint.oid) = $1)
     UNION ALL SELECT 'a column' FROM pg_catalog.pg_attribute JOIN r ON attrelid = r.oid
-        WHERE attgenerated <> '' OR atttypid >= 16384
+        LEFT JOIN pg_catalog.pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE atttypid >= 16384 OR (CASE WHEN attgenerated = 's' THEN pg_catalog.pg_get_expr(adbin, adrelid)
+                                         ELSE attgenerated::pg_catalog.text END)
+            IS DISTINCT FROM (CASE WHEN r.relname = 'results' AND attname = 'result_sha256' THEN $2
+                                   WHEN r.relname = 'results' AND attname = 'document_sha256' THEN $3
+                                   ELSE '' END)
 ) AS f (what) LIMIT 1";
 
 /// How the server prints the one CHECK of the tables.
 const STATE_CHECK: &str =
     "CHECK ((state = ANY (ARRAY['started'::text, 'succeeded'::text, 'failed'::text])))";
+/// And how it prints the two columns that it makes itself.
+const RESULT_SHA256: &str = "encode(sha256(result), 'hex'::text)";
+const DOCUMENT_SHA256: &str = "encode(sha256(document), 'hex'::text)";
 
 /// Refuses a journal that carries such things. Asked before SQL of a change runs; stored answers are given all the same.
-pub async fn untouched(client: &Client) -> Result<(), TargetError> {
+pub async fn untouched(session: &Session) -> Result<(), TargetError> {
     let what = "look for foreign objects on the journal";
-    let found = client.query_opt(FOREIGN, &[&STATE_CHECK]).await.map_err(failed(what))?;
+    let ours: [&(dyn ToSql + Sync); 3] = [&STATE_CHECK, &RESULT_SHA256, &DOCUMENT_SHA256];
+    let found = session.query_opt(FOREIGN, &ours).await.map_err(failed(what))?;
     let Some(row) = found else { return Ok(()) };
     Err(TargetError::JournalTouched(row.try_get(0).map_err(failed(what))?))
 }
@@ -127,24 +139,27 @@ DO $$ DECLARE off pg_catalog.text; BEGIN
     LOOP EXECUTE off; END LOOP; END $$";
 
 /// Makes whatever a change took away, as far as it can be made; rows that are there stay.
-pub(crate) async fn make_again(client: &Client, source: &DataSourceId) -> Result<(), TargetError> {
+pub(crate) async fn make_again(
+    session: &Session,
+    source: &DataSourceId,
+) -> Result<(), TargetError> {
     let what = "look for the journal's schema";
     let there = "SELECT pg_catalog.to_regnamespace('countersign') IS NOT NULL";
-    let row = client.query_one(there, &[]).await.map_err(failed(what))?;
+    let row = session.query_one(there, &[]).await.map_err(failed(what))?;
     let schema = if row.try_get(0).map_err(failed(what))? { "" } else { SCHEMA };
-    make(client, source, &format!("{schema}; {VERSION_1}")).await?;
-    client.batch_execute(SWITCH_OFF).await.map_err(failed("switch off what hangs on the journal"))
+    make(session, source, &format!("{schema}; {VERSION_1}")).await?;
+    session.batch_execute(SWITCH_OFF).await.map_err(failed("switch off what hangs on the journal"))
 }
 
-async fn make(client: &Client, source: &DataSourceId, tables: &str) -> Result<(), TargetError> {
+async fn make(session: &Session, source: &DataSourceId, tables: &str) -> Result<(), TargetError> {
     // A data source id holds only letters, digits and '_'.
     let whole = format!(
         "BEGIN; {tables} INSERT INTO countersign.version (version, data_source, made_at) \
          VALUES ({VERSION}, '{source}', pg_catalog.now()) ON CONFLICT DO NOTHING; COMMIT"
     );
-    let made = client.batch_execute(&whole).await;
+    let made = session.batch_execute(&whole).await;
     if made.is_err() {
-        client.batch_execute("ROLLBACK").await.map_err(failed("make the journal"))?;
+        session.batch_execute("ROLLBACK").await.map_err(failed("make the journal"))?;
     }
     made.map_err(failed("make the journal"))
 }

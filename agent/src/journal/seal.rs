@@ -3,14 +3,29 @@
 //! It is taken before and after job SQL in its own transaction, as the transaction is to leave it, and once more when it
 //! is committed: a deferred trigger can make another one inside COMMIT, where nothing of ours can look.
 
-/// Gives 64 hex digits, or no row if the schema is gone. To be run under the settings of `pgfp1`, on which the texts of
-/// times and the names depend.
+/// Of the rows: 64 hex digits. To be run under the settings of `pgfp1`, on which the texts of times depend.
 ///
-/// Every column of every row (of results and documents their digests), and whatever the catalog holds about the schema,
-/// its relations, types and functions: columns, defaults, constraints, indexes, inheritance, triggers, rules, policies,
+/// Every column of every row; of results and documents the digests beside them, which the server makes whenever it
+/// writes a row: to hash all bytes each time would cost more with every change. Rows are turned into text by
+/// `to_jsonb`: a cast of a row type could be anybody's.
+pub(crate) const SEAL_OF_ROWS: &str = "
+WITH parts (part, said) AS (
+    SELECT 'journal', pg_catalog.to_jsonb(t) FROM ONLY countersign.journal AS t
+    UNION ALL SELECT 'results', pg_catalog.jsonb_build_array(job, attempt, job_sha256, result_sha256, document_sha256,
+        stored_at) FROM ONLY countersign.results
+    UNION ALL SELECT 'version', pg_catalog.to_jsonb(t) FROM ONLY countersign.version AS t),
+texts AS (SELECT part, said::pg_catalog.text COLLATE pg_catalog.\"C\" AS said FROM parts)
+SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
+    pg_catalog.string_agg(pg_catalog.concat(part, ' ', said), E'\\n' ORDER BY part, said), 'UTF8')), 'hex')
+FROM texts";
+
+/// Of what the catalog holds about the schema: 64 hex digits, or no row if it is gone. To be run under the settings of
+/// `pgfp1` too.
+///
+/// Its relations, types and functions: columns, defaults, constraints, indexes, inheritance, triggers, rules, policies,
 /// owners, privileges, and everything that depends on any of them. Only the figures that vacuum and analyze keep in
-/// `pg_class` are left out. Rows are turned into text by `to_jsonb`: a cast of a row type could be anybody's.
-pub(crate) const SEAL: &str = "
+/// `pg_class` are left out. Writing rows does not change it.
+pub(crate) const SEAL_OF_CATALOG: &str = "
 WITH n AS (SELECT n.* FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'countersign'),
 r AS (SELECT c.* FROM pg_catalog.pg_class AS c JOIN n ON c.relnamespace = n.oid),
 y AS (SELECT t.* FROM pg_catalog.pg_type AS t JOIN n ON t.typnamespace = n.oid),
@@ -21,12 +36,7 @@ ours AS (
     UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, y.oid FROM y
     UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, f.oid FROM f),
 parts (part, said) AS (
-    SELECT 'journal', pg_catalog.to_jsonb(t) FROM ONLY countersign.journal AS t
-    UNION ALL SELECT 'results', pg_catalog.jsonb_build_array(job, attempt, job_sha256,
-        pg_catalog.encode(pg_catalog.sha256(result), 'hex'), pg_catalog.encode(pg_catalog.sha256(document), 'hex'),
-        document_sha256, stored_at) FROM ONLY countersign.results
-    UNION ALL SELECT 'version', pg_catalog.to_jsonb(t) FROM ONLY countersign.version AS t
-    UNION ALL SELECT 'pg_namespace', pg_catalog.to_jsonb(n) FROM n
+    SELECT 'pg_namespace', pg_catalog.to_jsonb(n) FROM n
     UNION ALL SELECT 'pg_class', pg_catalog.to_jsonb(r) - 'relpages' - 'reltuples' - 'relallvisible' - 'relallfrozen'
         - 'relfrozenxid' - 'relminmxid' FROM r
     UNION ALL SELECT 'pg_type', pg_catalog.to_jsonb(y) FROM y

@@ -12,6 +12,8 @@ use crate::config::{DataSource, Limits, ReportRule};
 use crate::state::StateError;
 use chassis::secret_file::SecretFileError;
 use std::path::PathBuf;
+use std::time::Duration;
+use tokio_postgres::Config;
 use tokio_postgres::error::DbError;
 use trust::names::DataSourceId;
 
@@ -21,6 +23,9 @@ pub(crate) const LOCK_SPACE: i32 = 0x4353_474E;
 pub(crate) const SESSION_LOCK: i32 = 1;
 /// Held by the transaction that runs a change; its end proves that the backend is through.
 pub(crate) const TRANSACTION_LOCK: i32 = 2;
+
+/// Longest run of one of our own fixed statements.
+const OWN_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a target could not be worked on now. Nothing is known of the job then: it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +48,9 @@ pub enum TargetError {
         #[source]
         source: tokio_postgres::Error,
     },
+    /// Something takes the connection and is no server, or none that works.
+    #[error("data source {0} does not answer")]
+    Silent(String),
     /// One of our own fixed statements failed.
     #[error("cannot {what}")]
     Query {
@@ -87,6 +95,9 @@ pub enum TargetError {
     /// The schema's document cannot be made.
     #[error("the schema cannot be put into a document")]
     Document(#[from] sql::pgfp1::DocumentError),
+    /// Its end stands in a journal that cannot be asked now.
+    #[error("the attempt began here, and only its data source's journal tells its end")]
+    Begun,
     /// The session was lost before anything ran.
     #[error("the session was lost before anything ran")]
     Lost,
@@ -140,6 +151,7 @@ pub struct Target {
     /// Limits of a migration.
     pub limits: Limits,
     url_file: PathBuf,
+    idle: session::Idle,
 }
 
 impl Target {
@@ -151,14 +163,34 @@ impl Target {
             report: source.report,
             limits: source.limits(),
             url_file: source.url_file.clone(),
+            idle: session::Idle::default(),
         }
     }
 
     /// A new session of its own, with the settings of the agent's role and nothing left over.
     pub async fn connect(&self, application_name: &str) -> Result<Session, TargetError> {
-        let config = url::read(&self.url_file)?;
-        Session::connect(config, application_name)
-            .await
-            .map_err(|source| TargetError::Connect { name: self.name.clone(), source })
+        let longest = self.limits.statement_timeout.min(OWN_STATEMENT_TIMEOUT);
+        self.connect_for(application_name, longest).await
+    }
+
+    /// Read each time, so that a rotation needs no restart.
+    fn config(&self) -> Result<Config, TargetError> {
+        url::read(&self.url_file)
+    }
+
+    /// The same for fixed statements that the server ends after `statement_timeout`.
+    async fn connect_for(
+        &self,
+        application_name: &str,
+        statement_timeout: Duration,
+    ) -> Result<Session, TargetError> {
+        let config = self.config()?;
+        let connecting = Session::connect(config, application_name, statement_timeout);
+        match tokio::time::timeout(session::CONNECT_PATIENCE, connecting).await {
+            Ok(connected) => {
+                connected.map_err(|source| TargetError::Connect { name: self.name.clone(), source })
+            }
+            Err(_) => Err(TargetError::Silent(self.name.clone())),
+        }
     }
 }

@@ -1,10 +1,19 @@
 //! One connection to the target. Dropping it closes it, and the server rolls back what was open.
+//!
+//! Nothing waits for ever: where the server should have ended a statement by itself and still says nothing, the
+//! connection is given up, and whoever waits meets a lost session.
 
 use futures::TryStreamExt as _;
+use std::collections::BTreeMap;
+use std::future::Future;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage, Statement};
 use tokio_util::sync::CancellationToken;
 
 /// The first statement of every session. A role's own search path may lead to operators and functions of anybody's
@@ -12,11 +21,19 @@ use tokio_util::sync::CancellationToken;
 /// path back to a file. Temporary types and tables come last: unnamed, they would come first.
 const OWN_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 
+/// Longest way to a session, with its handshake.
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// How much longer than the server's own limit its answer may take.
+const MARGIN: Duration = Duration::from_secs(5);
+
 /// A connection and the task that drives it.
 #[derive(Debug)]
 pub struct Session {
     client: Client,
     driver: AbortHandle,
+    patience: Duration,
+    led_by: Config,
+    prepared: Option<Mutex<BTreeMap<String, Statement>>>,
 }
 
 impl Drop for Session {
@@ -27,7 +44,12 @@ impl Drop for Session {
 
 impl Session {
     #[expect(clippy::disallowed_methods, reason = "the task lives and ends with its session")]
-    pub(super) async fn connect(mut config: Config, application_name: &str) -> Result<Self, Error> {
+    pub(super) async fn connect(
+        mut config: Config,
+        application_name: &str,
+        statement_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let led_by = config.clone();
         let (client, connection) = config.application_name(application_name).connect(NoTls).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -35,29 +57,142 @@ impl Session {
                 tracing::debug!(code = code(&error), "a session with the target ended");
             }
         });
-        let session = Self { client, driver: driver.abort_handle() };
-        session.client.batch_execute(OWN_PATH).await?;
+        let patience = statement_timeout.saturating_add(MARGIN);
+        let session =
+            Self { client, driver: driver.abort_handle(), patience, led_by, prepared: None };
+        session.batch_execute(OWN_PATH).await?;
         Ok(session)
     }
 
-    /// The client, for our own fixed statements.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// Keeps every statement of ours prepared. Only for a session in which no other SQL ever runs: a file could put
+    /// others in their place.
+    pub(super) fn keep_statements(&mut self) {
+        self.prepared = Some(Mutex::default());
+    }
+
+    /// Whether the connection is over.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Whether a session opened now would be of the same server, database and credentials.
+    pub(super) fn leads_to(&self, config: &Config) -> bool {
+        self.led_by == *config
+    }
+
+    /// Whether the server still answers.
+    pub async fn answers(&self) -> bool {
+        self.within(MARGIN, self.client.simple_query("")).await.is_ok()
+    }
+
+    /// Our own fixed statements, without parameters.
+    pub async fn batch_execute(&self, statements: &str) -> Result<(), Error> {
+        self.within(self.patience, self.client.batch_execute(statements)).await
+    }
+
+    /// Our own fixed statements, with every message of the answer.
+    pub async fn simple_query(&self, statements: &str) -> Result<Vec<SimpleQueryMessage>, Error> {
+        self.within(self.patience, self.client.simple_query(statements)).await
+    }
+
+    /// One fixed statement of ours; gives its rows.
+    pub async fn query(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.query(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
+    }
+
+    /// One fixed statement of ours that gives one row.
+    pub async fn query_one(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Error> {
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.query_one(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
+    }
+
+    /// One fixed statement of ours that gives one row or none.
+    pub async fn query_opt(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Error> {
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.query_opt(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
+    }
+
+    /// One fixed statement of ours; gives the number of rows that it touched.
+    pub async fn execute(
+        &self,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        let asked = async {
+            let statement = self.statement(statement).await?;
+            self.client.execute(&statement, parameters).await
+        };
+        self.within(self.patience, asked).await
+    }
+
+    async fn statement(&self, text: &str) -> Result<Statement, Error> {
+        let Some(prepared) = &self.prepared else { return self.client.prepare(text).await };
+        if let Some(statement) = locked(prepared).get(text) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(text).await?;
+        locked(prepared).insert(text.to_owned(), statement.clone());
+        Ok(statement)
     }
 
     /// Runs a whole file by the simple protocol; gives the sum of the rows that its statements report.
     ///
-    /// When `cancelled` fires, the server is asked to cancel; its answer still counts.
-    pub async fn run(&self, file: &str, cancelled: &CancellationToken) -> Result<u64, Error> {
+    /// The server ends each of its statements after `statement_timeout`. When `cancelled` fires, the server is asked to
+    /// cancel; its answer still counts.
+    pub async fn run(
+        &self,
+        file: &str,
+        statement_timeout: Duration,
+        cancelled: &CancellationToken,
+    ) -> Result<u64, Error> {
         let mut running = pin!(self.count(file));
         tokio::select! {
-            ended = &mut running => return ended,
+            ended = self.within(longest_run(file, statement_timeout), &mut running) => return ended,
             () = cancelled.cancelled() => {}
         }
-        if let Err(error) = self.client.cancel_token().cancel_query(NoTls).await {
-            tracing::warn!(code = code(&error), "the running statement could not be cancelled");
+        let asked = self.client.cancel_token();
+        match timeout(CONNECT_PATIENCE, asked.cancel_query(NoTls)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(code = code(&error), "the running statement could not be cancelled");
+            }
+            Err(_) => tracing::warn!("nobody takes the request to cancel the running statement"),
         }
-        running.await
+        self.within(self.patience, running).await
+    }
+
+    /// Waits this long for an answer; then the connection is closed, which answers.
+    async fn within<T>(&self, limit: Duration, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        tokio::select! {
+            answered = &mut answer => return answered,
+            () = sleep(limit) => {}
+        }
+        tracing::warn!(?limit, "the target says nothing: its session is given up");
+        self.driver.abort();
+        answer.await
     }
 
     async fn count(&self, file: &str) -> Result<u64, Error> {
@@ -70,6 +205,31 @@ impl Session {
         }
         Ok(rows)
     }
+}
+
+/// A session that nobody uses at the moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Idle(Arc<Mutex<Option<Session>>>);
+
+impl Idle {
+    pub(super) fn take(&self) -> Option<Session> {
+        locked(&self.0).take()
+    }
+
+    pub(super) fn put(&self, session: Session) {
+        *locked(&self.0) = Some(session);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// No file has more statements than semicolons, but for the last one.
+fn longest_run(file: &str, statement_timeout: Duration) -> Duration {
+    let statements = file.matches(';').count().saturating_add(1);
+    let statements = u32::try_from(statements).unwrap_or(u32::MAX);
+    statement_timeout.saturating_mul(statements).saturating_add(MARGIN)
 }
 
 /// The server's five characters, if it is the server that speaks.
@@ -86,6 +246,6 @@ pub(crate) fn is_lost(session: &Session, error: &Error) -> bool {
     ];
     match error.code() {
         None => true,
-        Some(state) => session.client().is_closed() || ends_session.contains(&state),
+        Some(state) => session.is_closed() || ends_session.contains(&state),
     }
 }

@@ -4,15 +4,12 @@ use super::TargetError;
 use chassis::secret_file;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
 use tokio_postgres::config::{Config, Host};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the URL; refuses a file that others may read, and a server on another machine.
 pub(super) fn read(path: &Path) -> Result<Config, TargetError> {
     let malformed = || TargetError::UrlMalformed(path.to_owned());
-    let mut config: Config = secret_file::read(path)?.parse().map_err(|_| malformed())?;
+    let config: Config = secret_file::read(path)?.parse().map_err(|_| malformed())?;
     if config.get_hosts().is_empty() || config.get_dbname().is_none() {
         return Err(malformed());
     }
@@ -21,7 +18,6 @@ pub(super) fn read(path: &Path) -> Result<Config, TargetError> {
     if !local {
         return Err(TargetError::NotLocal(path.to_owned()));
     }
-    config.connect_timeout(CONNECT_TIMEOUT);
     Ok(config)
 }
 

@@ -8,7 +8,7 @@ use countersign_agent::malformed;
 use countersign_agent::state::StateError;
 use countersign_agent::worker::{StartError, Worker};
 use tokio_util::sync::CancellationToken;
-use trust::dsse::{Envelope, Parsed};
+use trust::dsse::{Envelope, Parsed, Signature};
 use trust::message::AgentMessage;
 use trust::statement::{Cancel, JobResult, Statement as _};
 
@@ -113,7 +113,24 @@ async fn a_cancel_that_came_first_is_remembered_and_verified() {
     let forged = Parsed::from_envelope(cancel("mallory").unwrap()).unwrap();
     assert!(!site.worker.takes_back(&forged, &message));
     assert!(site.worker.takes_back(&Parsed::from_envelope(genuine.clone()).unwrap(), &message));
-    site.worker.state().keep_cancel(job, &genuine).unwrap();
+    site.worker.keep_cancel(&forged).unwrap();
+    assert!(site.worker.state().cancels(job).is_empty());
+    let mut padded = genuine.clone();
+    for n in 0..60 {
+        let junk = "x".repeat(10_000 + n);
+        padded = padded.with_signature(Signature {
+            keyid: junk,
+            sig: vec![0],
+            x5c: None,
+            webauthn: None,
+        });
+    }
+    for _ in 0..2 {
+        site.worker.keep_cancel(&Parsed::from_envelope(padded.clone()).unwrap()).unwrap();
+    }
+    let kept = site.worker.state().cancels(job);
+    assert_eq!(kept.len(), 1);
+    assert!(kept.first().unwrap().to_json().unwrap().len() < 1_000);
     let site = site.restart().unwrap();
     assert_eq!(site.work(&message).await.unwrap().words(), "failed_clean");
     assert!(!site.has_table("orders").await.unwrap());
@@ -133,7 +150,10 @@ async fn a_malformed_message_is_refused_by_what_can_be_read_of_it() {
     };
     let result = refused(json.to_string().as_bytes()).unwrap();
     assert_eq!(result.refusal.unwrap().name(), "malformed");
-    assert_eq!((result.fence, result.job_sha256), (3, message.job.sha256()));
+    assert_eq!(result.fence, 3);
+    assert_ne!(result.job_sha256, message.job.sha256());
+    let result = refused(message.job.envelope().payload()).unwrap();
+    assert_ne!(result.job_sha256, message.job.sha256(), "the payload alone");
     for attempt in ["attempt", "fence"] {
         for number in ["9007199254740992", "18446744073709551615", "1e400", "-1", "0.5"] {
             let payload = format!("{{\"{attempt}\":{number}}}");

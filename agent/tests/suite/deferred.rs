@@ -182,6 +182,13 @@ async fn what_a_trigger_hangs_on_the_journal_inside_commit_stops_the_next_migrat
             "drop table public.kid",
         ),
         (
+            "expression",
+            "alter table count' || 'ersign.results alter column result_sha256 drop expression",
+            "alter table countersign.results drop column result_sha256; \
+             alter table countersign.results add column result_sha256 text \
+                 generated always as (encode(sha256(result), 'hex')) stored",
+        ),
+        (
             "index",
             "create index by_hook on count' || 'ersign.results (public.hook(job))",
             "drop index countersign.by_hook",
@@ -200,6 +207,17 @@ async fn what_a_trigger_hangs_on_the_journal_inside_commit_stops_the_next_migrat
         assert_eq!(told.words(), "succeeded", "{name}");
         fence += 3;
     }
+}
+
+#[tokio::test]
+async fn a_journal_that_takes_no_answer_any_more_does_not_say_succeeded_later() {
+    let site = Site::start("unrestorable", "").await.unwrap();
+    let statement = "'alter table count' || 'ersign.results add column x int not null default 0; \
+                     alter table count' || 'ersign.results alter column x drop default'";
+    let message = site.message("unrestorable", &inside_commit(statement), 1).await.unwrap();
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "failed_partial");
+    assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Lost connections, killed backends, crashed agents: the outcome is right, and nothing runs twice.
 
-use crate::proxy::{AtCommit, Proxy};
-use crate::site::{Site, until};
+use crate::proxy::{AtCommit, MARK, Proxy};
+use crate::site::{SQL, Site, until};
+use countersign_agent::target::TargetError;
 use tokio_util::sync::CancellationToken;
 
 const SLOW: &str =
@@ -98,6 +99,41 @@ async fn an_agent_that_dies_after_commit_finds_its_answer() {
     let told = site.work(&message).await.unwrap();
     assert_eq!(told.words(), "succeeded");
     assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_never_answered_is_decided_without_a_restart() {
+    let site = Site::start("silent_commit", "statement_timeout_ms = 2000").await.unwrap();
+    site.execute("create table runs (n int)").await.unwrap();
+    let message = site.message("silent_commit", QUICK, 1).await.unwrap();
+    let proxy = Proxy::start(site.port()).await.unwrap();
+    site.set_url(&proxy.url(&site.url, site.port())).unwrap();
+    proxy.at_commit(AtCommit::Silence);
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "succeeded");
+    assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_is_never_answered_is_rolled_back_and_failed() {
+    let site = Site::start("silent_file", "statement_timeout_ms = 2000").await.unwrap();
+    let message = site.message("silent_file", &format!("{SQL}{MARK}"), 1).await.unwrap();
+    let proxy = Proxy::start(site.port()).await.unwrap();
+    site.set_url(&proxy.url(&site.url, site.port())).unwrap();
+    proxy.at_commit(AtCommit::SilenceAtMark);
+    assert_eq!(site.work(&message).await.unwrap().words(), "failed_clean");
+    assert!(!site.has_table("orders").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_says_nothing_does_not_hold_the_agent() {
+    let site = site("silent_server").await.unwrap();
+    let message = site.message("silent_server", QUICK, 1).await.unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    site.set_url(&format!("postgres://nobody@127.0.0.1:{port}/nowhere")).unwrap();
+    let error = site.work(&message).await.unwrap_err();
+    assert!(matches!(error, TargetError::Silent(_)), "{error:?}");
 }
 
 #[tokio::test]

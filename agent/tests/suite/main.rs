@@ -8,6 +8,7 @@ mod migrations;
 mod path;
 mod proxy;
 mod queue;
+mod refusals;
 mod results;
 mod site;
 mod transactions;

@@ -23,6 +23,28 @@ async fn an_approved_change_is_applied_and_journaled() {
 }
 
 #[tokio::test]
+async fn the_lock_s_session_is_used_again_and_holds_nothing_meanwhile() {
+    let site = Site::start("used_again", "").await.unwrap();
+    let own = "select max(pid)::bigint from pg_stat_activity \
+               where application_name = 'countersign agent' and datname = current_database()";
+    let held = "select count(*) from pg_locks where locktype = 'advisory' \
+                and database = (select oid from pg_database where datname = current_database())";
+    site.migrate("one", "create table one ()", 1).await.unwrap();
+    let first = site.number(own).await.unwrap();
+    assert_eq!(site.number(held).await.unwrap(), 0);
+    let told = site.migrate("two", "create table two ()", 2).await.unwrap();
+    assert_eq!((told.words().as_str(), site.number(own).await.unwrap()), ("succeeded", first));
+    site.execute(&format!("select pg_terminate_backend({first}::int, 5000)")).await.unwrap();
+    let told = site.migrate("three", "create table three ()", 3).await.unwrap();
+    assert_eq!(told.words(), "succeeded");
+    assert_ne!(site.number(own).await.unwrap(), first);
+    site.set_url(&format!("{} connect_timeout=7", site.url)).unwrap();
+    let third = site.number(own).await.unwrap();
+    assert_eq!(site.migrate("four", "create table four ()", 4).await.unwrap().words(), "succeeded");
+    assert_ne!(site.number(own).await.unwrap(), third, "credentials are read for every job");
+}
+
+#[tokio::test]
 async fn a_failing_change_leaves_nothing_and_reports_its_sqlstate() {
     let site = Site::start("failing", "").await.unwrap();
     let before = site.fingerprint().await.unwrap();
@@ -70,6 +92,18 @@ async fn a_redelivered_job_gets_its_stored_answer_and_runs_nothing_twice() {
     let later = site.work(&message).await.unwrap();
     assert_eq!(later.answer.payload, first.answer.payload);
     assert_eq!(site.number("select count(*) from runs").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_stored_answer_that_is_not_what_was_stored_is_not_given() {
+    let site = Site::start("altered_answer", "").await.unwrap();
+    let message = site.message("altered_answer", SQL, 1).await.unwrap();
+    assert_eq!(site.work(&message).await.unwrap().words(), "succeeded");
+    let alter = "alter table countersign.results alter column result_sha256 drop expression; \
+                 update countersign.results set result = convert_to(replace(convert_from(result, 'UTF8'), \
+                     'succeeded', 'failed_clean'), 'UTF8')";
+    site.execute(alter).await.unwrap();
+    assert!(site.work(&message).await.is_err());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 /// The end of the server's answer: the command's tag, and ready without a transaction.
 const READY: &[u8] = b"COMMIT\0Z\0\0\0\x05I";
 
-/// What happens to the next COMMIT.
+/// What happens to the next COMMIT, or to the next file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtCommit {
     Nothing = 0,
@@ -22,7 +22,12 @@ pub enum AtCommit {
     LoseAnswer = 2,
     /// It reaches the server; the answer never comes, the connection stays.
     Silence = 3,
+    /// The file with [`MARK`] reaches the server; nothing comes back any more, the connection stays.
+    SilenceAtMark = 4,
 }
+
+/// Marks the file that is meant.
+pub const MARK: &str = "select 'from here on silence'";
 
 pub struct Proxy {
     pub port: u16,
@@ -78,6 +83,11 @@ async fn pass(
                 let bytes = up.get(..read?).unwrap_or_default();
                 if bytes.is_empty() {
                     return Ok(());
+                }
+                let marked = bytes.windows(MARK.len()).any(|part| part == MARK.as_bytes());
+                if marked && plan.load(Ordering::SeqCst) == AtCommit::SilenceAtMark as u8 {
+                    server.write_all(bytes).await?;
+                    std::future::pending::<()>().await;
                 }
                 // Other messages may go before it in one piece.
                 let commits = bytes.ends_with(COMMIT);

@@ -5,7 +5,7 @@ use chassis::Clock;
 use countersign_agent::answer::Subject;
 use countersign_agent::executor::{self, Means, Order};
 use countersign_agent::journal::{self, Wanted};
-use countersign_agent::target::Guard;
+use countersign_agent::target::{Guard, TargetError};
 use tokio_util::sync::CancellationToken;
 use trust::accept::{Moment, Verdict, judge};
 use trust::message::JobMessage;
@@ -13,13 +13,22 @@ use trust::statement::{JobResult, Statement as _};
 
 /// Runs a message as if the parser had seen nothing.
 async fn past_the_parser(site: &Site, message: &JobMessage) -> anyhow::Result<Told> {
+    judged_and_then(site, message, None).await
+}
+
+/// The same; SQL of somebody else comes between judging and running.
+async fn judged_and_then(
+    site: &Site,
+    message: &JobMessage,
+    between: Option<&str>,
+) -> anyhow::Result<Told> {
     let (worker, target) = (&site.worker, site.target()?);
     let mut guard = Guard::take(&target).await?;
-    journal::prepare(guard.client(), &target.id).await?;
+    journal::prepare(guard.session(), &target.id).await?;
     let job = message.job.statement();
     let fences = worker.state().fences(&target.id);
     let wanted = Wanted { job: &job.job, attempt: 1, change: None, agent_fences: &fences };
-    let view = journal::view(guard.client(), wanted).await?;
+    let view = journal::view(guard.session(), wanted).await?;
     let clock = Clock::system();
     let moment = Moment {
         now: clock.now(),
@@ -36,6 +45,9 @@ async fn past_the_parser(site: &Site, message: &JobMessage) -> anyhow::Result<To
     let means = Means { state: worker.state(), clock: &clock, cancelled: &cancelled };
     let order = Order::new(&accepted, migration, &subject, &target, means)?;
     let session = target.connect("a test").await?;
+    if let Some(sql) = between {
+        site.execute(sql).await?;
+    }
     let answer = executor::run(&order, session, &mut guard).await?;
     let result = JobResult::parse(&answer.payload)?;
     Ok(Told { answer, result })
@@ -82,6 +94,35 @@ async fn what_cannot_be_decided_is_unknown_and_never_runs_again() {
     assert_eq!(site.number(consumed).await.unwrap(), 1);
     let source = &site.config.data_sources.first().unwrap().id;
     assert_eq!(site.worker.state().consumed(source).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_runs_once_the_lock_is_lost_under_which_it_was_judged() {
+    let site = Site::start("lost_lock", "").await.unwrap();
+    let message = site.message("lost_lock", SQL, 1).await.unwrap();
+    let kill = "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+                where application_name = 'countersign agent' and datname = current_database()";
+    let error = judged_and_then(&site, &message, Some(kill)).await.unwrap_err();
+    let error = error.downcast::<TargetError>().unwrap();
+    assert!(matches!(error, TargetError::Locked(_)), "{error:?}");
+    assert!(!site.has_table("orders").await.unwrap());
+    assert_eq!(site.work(&message).await.unwrap().words(), "succeeded");
+}
+
+#[tokio::test]
+async fn an_answer_that_another_process_stored_meanwhile_is_never_replaced() {
+    let site = Site::start("other_process", "").await.unwrap();
+    let first = site.migrate("first", "create table first ()", 1).await.unwrap();
+    let message = site.message("other_process", SQL, 2).await.unwrap();
+    let (job, sha256) = (&message.job.statement().job, message.job.sha256());
+    let stored = format!(
+        "insert into countersign.results (job, attempt, job_sha256, result, stored_at) \
+         select '{job}', 1, '{sha256}', result, now() from countersign.results"
+    );
+    let told = judged_and_then(&site, &message, Some(&stored)).await.unwrap();
+    assert_eq!(told.answer.payload, first.answer.payload);
+    assert_eq!(site.work(&message).await.unwrap().answer.payload, first.answer.payload);
+    assert!(!site.has_table("orders").await.unwrap());
 }
 
 #[tokio::test]
@@ -148,6 +189,7 @@ async fn sql_that_is_built_at_run_time_cannot_change_the_journal() {
         ("stored time", "update count' || 'ersign.results set stored_at = now()", "refused not_supported"),
         ("document", "update count' || 'ersign.results set document = ''''", "refused not_supported"),
         ("made at", "update count' || 'ersign.version set made_at = now()", "refused not_supported"),
+        ("expression", "alter table count' || 'ersign.results alter column document_sha256 drop expression", "refused not_supported"),
         ("drop", "drop schema count' || 'ersign cascade", "failed_clean 42P01"),
     ]) {
         let sql = format!("create table evil (); do $$ begin execute '{statement}'; end $$");

@@ -48,7 +48,7 @@ pub async fn watch(
                 }
                 news.iter().try_for_each(|news| tell(output, &answer, news))?;
                 let state = &answer.change.state;
-                if patience.until.as_ref() == Some(state) {
+                if patience.until.as_ref().is_some_and(|until| has_come_to(state, until)) {
                     end(output, &answer)?;
                     return Ok(Exit::Ok);
                 }
@@ -107,6 +107,20 @@ impl Watched {
         }
         news
     }
+}
+
+/// Whether a change in this state is in the other one or has passed it.
+fn has_come_to(state: &str, until: &str) -> bool {
+    let way = [
+        Phase::Checking,
+        Phase::PendingApproval,
+        Phase::Approved,
+        Phase::Scheduled,
+        Phase::Applying,
+        Phase::Applied,
+    ];
+    let place = |name: &str| way.iter().position(|phase| phase.name() == name);
+    place(until).is_some_and(|until| place(state).is_some_and(|state| state >= until))
 }
 
 fn has_ended(state: &str) -> bool {
@@ -212,6 +226,20 @@ mod tests {
         for state in ["draft", "checking", "pending_approval", "approved", "scheduled", "applying"]
         {
             assert!(!has_ended(state), "{state}");
+        }
+    }
+
+    #[test]
+    fn a_state_that_has_passed_was_come_to() {
+        for (state, until) in
+            [("approved", "approved"), ("applying", "pending_approval"), ("applied", "scheduled")]
+        {
+            assert!(has_come_to(state, until), "{state} {until}");
+        }
+        for (state, until) in
+            [("draft", "checking"), ("checking", "approved"), ("failed", "approved")]
+        {
+            assert!(!has_come_to(state, until), "{state} {until}");
         }
     }
 

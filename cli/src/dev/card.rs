@@ -5,9 +5,11 @@ use super::material::{AGENT, DATA_SOURCE, ENVIRONMENT, Material, TENANT};
 use super::sample;
 use super::services::Services;
 use crate::output::Output;
+use anyhow::Context as _;
 use devkit::{Stack, identities};
 use domain::ids::DataSourceId;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// The addresses, tokens and next steps.
@@ -34,6 +36,7 @@ impl Card {
         let id = DataSourceId::derived("data_source", &[TENANT, DATA_SOURCE]);
         let mut processes = services.pids();
         processes.insert("nats-server", stack.nats().child().pid());
+        processes.insert("postgres", stack.postgres().child().pid());
         let value = json!({
             "command_api": command_api,
             "command_api_services": format!(
@@ -51,8 +54,24 @@ impl Card {
             "scenario_socket": stack.service_endpoint(identities::SCENARIO)?,
             "nats_id": stack.nats_id()?,
         });
-        let text = text(&command_api, &query_api, &data_dir);
-        Ok(Self { value, text })
+        let own = std::env::current_exe().context("where this program is cannot be found out")?;
+        let bin = own.parent().unwrap_or(Path::new("/")).display();
+        let addresses = format!(
+            "  command API  {command_api}
+  query API    {query_api}
+  NATS         {}
+  read models  {read_models}
+  sample {DATA_SOURCE}  {target}
+  data folder  {data_dir}
+  tokens       {data_dir}/secrets/NAME.token, one for each of the people below",
+            stack.nats_url()
+        );
+        let shell = format!(
+            "  export PATH=\"{bin}:$PATH\" dir=\"{data_dir}\"
+  export COUNTERSIGN_COMMAND_API={command_api} COUNTERSIGN_QUERY_API={query_api}
+  as() {{ COUNTERSIGN_TOKEN_FILE=$dir/secrets/$1.token countersign \"${{@:2}}\"; }}"
+        );
+        Ok(Self { value, text: text(&addresses, &shell) })
     }
 
     /// Shows it.
@@ -69,18 +88,15 @@ impl Card {
     }
 }
 
-fn text(command_api: &str, query_api: &str, data_dir: &str) -> String {
+fn text(addresses: &str, shell: &str) -> String {
     format!(
         "Countersign for development: random keys of this data folder, loopback only, never for production
 
-  command API  {command_api}
-  query API    {query_api}
-  data folder  {data_dir}
+{addresses}
 
-Let a shell speak for somebody: ada (author), bob and cyd (approvers), auditor
+Let a shell speak for somebody, by their token: ada (author), bob and cyd (approvers), auditor
 
-  export COUNTERSIGN_COMMAND_API={command_api} COUNTERSIGN_QUERY_API={query_api} dir={data_dir}
-  as() {{ COUNTERSIGN_TOKEN_FILE=$dir/secrets/$1.token countersign \"${{@:2}}\"; }}
+{shell}
 
 Try next
 

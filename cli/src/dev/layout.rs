@@ -71,7 +71,7 @@ impl Layout {
     }
 }
 
-/// Removes an earlier data folder; anything that is not one is left alone.
+/// Removes an earlier data folder; anything that is not one, or that is in use, is left alone.
 pub fn reset(root: &Path) -> anyhow::Result<()> {
     if !root.exists() {
         return Ok(());
@@ -80,5 +80,6 @@ pub fn reset(root: &Path) -> anyhow::Result<()> {
     if !is_ours {
         bail!("{} is not a data folder of countersign dev: it is not removed", root.display());
     }
+    let _in_use = devkit::claim(root)?;
     std::fs::remove_dir_all(root).with_context(|| format!("{} cannot be removed", root.display()))
 }

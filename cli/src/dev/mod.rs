@@ -60,7 +60,7 @@ pub async fn run(arguments: DevArguments, output: Output) -> anyhow::Result<()> 
     };
     tokio::select! {
         () = interrupts.next() => output.talk("stopping (Ctrl-C again ends everything at once)"),
-        died = ready.services.first_to_end() => {
+        died = ready.services.first_to_end(&ready.stack) => {
             output.talk(&format!("{died}"));
             down(ready).await;
             bail!("{died}");

@@ -46,12 +46,11 @@ impl Services {
         self.children.iter().map(|child| (child.name(), child.pid())).collect()
     }
 
-    /// Waits until one of them ends, which none should; says which.
-    pub async fn first_to_end(&self) -> devkit::ChildError {
-        let waits = self
-            .children
-            .iter()
-            .map(|child| Box::pin(async move { child.ended(child.wait().await) }));
+    /// Waits until one of them or of their servers ends, which none should; says which.
+    pub async fn first_to_end(&self, stack: &Stack) -> devkit::ChildError {
+        let servers = [stack.nats().child(), stack.postgres().child()];
+        let all = self.children.iter().chain(servers);
+        let waits = all.map(|child| Box::pin(async move { child.ended(child.wait().await) }));
         select_all(waits).await.0
     }
 

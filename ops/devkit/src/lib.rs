@@ -15,4 +15,4 @@ pub mod workspace;
 
 pub use children::{Child, ChildError, Program};
 pub use environment::default_data_dir;
-pub use stack::{Options, Stack, StackError};
+pub use stack::{Options, Stack, StackError, claim};

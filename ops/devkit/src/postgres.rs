@@ -24,6 +24,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const DROPPED_WITHIN: Duration = Duration::from_secs(5);
 const PORT_ATTEMPTS: u32 = 5;
 const LOG_FILE: &str = "postgres.log";
+/// Names the major version of a cluster that is complete.
+const MAJOR_FILE: &str = "major";
 /// The log says how the server is, not what clients sent: SQL, its values and its errors hold customers' data. Errors
 /// rank below `log`; the other settings hold where a session raises the level again.
 const QUIET: [&str; 6] = [
@@ -112,8 +114,8 @@ impl Postgres {
         check_major(folder, binaries.major)?;
         let password = password(folder)?;
         own_log(&folder.join(LOG_FILE), user)?;
-        let cluster = folder.join("cluster");
-        if !cluster.join("PG_VERSION").exists() {
+        // Written last: an initdb that was interrupted leaves a PG_VERSION behind.
+        if !folder.join(MAJOR_FILE).exists() {
             initialize(binaries, folder, &password, user).await?;
         }
         let mut attempts = 0;
@@ -257,7 +259,7 @@ async fn initialize(
 ) -> Result<(), PostgresError> {
     let (cluster, password_file) = (folder.join("cluster"), folder.join("initial-password"));
     if cluster.exists() {
-        // Left over by a first start that was killed; without PG_VERSION it holds nothing.
+        // Left over by a first start that was killed: nobody has used it.
         std::fs::remove_dir_all(&cluster).map_err(failed("empty", &cluster))?;
     }
     folder::make(&cluster, 0o700)?;
@@ -276,7 +278,7 @@ async fn initialize(
         .await;
     std::fs::remove_file(&password_file).map_err(failed("remove", &password_file))?;
     made?;
-    Ok(folder::write_private(&folder.join("major"), binaries.major.to_string().as_bytes())?)
+    Ok(folder::write_private(&folder.join(MAJOR_FILE), binaries.major.to_string().as_bytes())?)
 }
 
 fn launch(
@@ -316,7 +318,7 @@ fn program(name: &str, binaries: &PostgresBinaries, folder: &Path, user: Option<
 }
 
 fn check_major(folder: &Path, installed: u32) -> Result<(), PostgresError> {
-    match folder::read(&folder.join("major"))? {
+    match folder::read(&folder.join(MAJOR_FILE))? {
         Some(found) if found.trim() != installed.to_string() => {
             Err(PostgresError::OtherMajor { found: found.trim().to_owned(), installed })
         }

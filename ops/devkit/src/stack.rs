@@ -233,8 +233,8 @@ impl Stack {
     }
 }
 
-/// One stack per data folder: two servers on the same files would destroy them.
-fn claim(data_dir: &Path) -> Result<std::fs::File, StackError> {
+/// One stack per data folder: two servers on the same files would destroy them. It is ours while the file is open.
+pub fn claim(data_dir: &Path) -> Result<std::fs::File, StackError> {
     let path = data_dir.join("in-use");
     let mut options = std::fs::File::options();
     let file = options.create(true).truncate(false).write(true).open(&path);

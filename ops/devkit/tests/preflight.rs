@@ -41,6 +41,46 @@ fn everything_that_is_missing_is_named_in_one_line_with_the_commands_that_mend_i
 }
 
 #[test]
+fn a_python_without_ensurepip_is_mended_before_it_is_used() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let python = folder.path().join("bin/python3");
+    script(&python, "")?;
+    let line = find_in(&places(folder.path())).err().context("all found")?.to_string();
+    assert!(!line.contains("python3-venv"), "{line}");
+    std::fs::write(&python, "#!/bin/sh\nexit 1\n")?;
+    let line = find_in(&places(folder.path())).err().context("all found")?.to_string();
+    assert!(line.contains("apt-get install -y python3-venv && "), "{line}");
+    assert!(
+        line.contains(&format!("-r {}/requirements.txt", env!("CARGO_MANIFEST_DIR"))),
+        "{line}"
+    );
+    Ok(())
+}
+
+#[test]
+fn waiting_for_another_process_that_installs_can_be_interrupted() -> anyhow::Result<()> {
+    let folder = Temporary::make()?;
+    let cache = folder.path().join("cache");
+    std::fs::create_dir(&cache)?;
+    let other = std::fs::File::create(cache.join("setup.lock"))?;
+    other.lock()?;
+    let places = places(folder.path());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let short = std::time::Duration::from_millis(300);
+        let waited = runtime.block_on(async {
+            tokio::time::timeout(short, setup_in(&places, |_| {})).await.is_err()
+        });
+        // As at the end of a process: whatever still blocks would hold it up.
+        drop(runtime);
+        anyhow::Ok(tell.send(waited)?)
+    });
+    assert!(told.recv_timeout(std::time::Duration::from_secs(10))?);
+    Ok(())
+}
+
+#[test]
 fn servers_that_are_too_old_are_missing() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let bin = folder.path().join("bin");

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use countersign_devkit::folder::Temporary;
+use countersign_devkit::postgres::Postgres;
+use countersign_devkit::preflight;
 use countersign_devkit::stack::{Options, Stack, StackError};
 use countersign_devkit::{Program, identities};
 use nats::{Connection, subjects};
@@ -140,6 +142,20 @@ async fn a_data_folder_of_another_major_version_is_refused_by_name() -> anyhow::
     let refused = Stack::start(options).await.err().context("it started")?;
     let cause = std::error::Error::source(&refused).context("no cause")?.to_string();
     assert!(cause.contains("the data folder is of PostgreSQL 9"), "{cause}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_whose_initdb_was_interrupted_is_made_anew() -> anyhow::Result<()> {
+    let folder = Temporary::make()?;
+    let cluster = folder.path().join("postgres/cluster");
+    std::fs::create_dir_all(cluster.join("base"))?;
+    std::fs::write(cluster.join("PG_VERSION"), "15\n")?;
+    let servers = preflight::setup(|_| {}).await?;
+    let postgres =
+        Postgres::start(&servers.postgres, &folder.path().join("postgres"), true).await?;
+    postgres.execute("postgres", "CREATE TABLE t (id int)").await?;
+    postgres.stop().await;
     Ok(())
 }
 

