@@ -125,8 +125,10 @@ impl Platform {
 
     /// The services' programs by name.
     pub fn programs(&self) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-        let names = self.card.processes.keys().filter(|name| *name != "nats-server");
-        names.map(|name| Ok((name.clone(), self.binaries.path(name)?))).collect()
+        let servers = ["nats-server", "postgres"];
+        let names = self.card.processes.keys();
+        let services = names.filter(|name| !servers.contains(&name.as_str()));
+        services.map(|name| Ok((name.clone(), self.binaries.path(name)?))).collect()
     }
 
     /// A private key of the data folder.

@@ -140,7 +140,9 @@ impl Fleet {
         for (name, service) in &self.services {
             let mut child = service.child.lock().await;
             if let Some(status) = child.exit_status() {
-                ended.push(format!("{name}: {}", child.ended(status)));
+                let log = child.log_tail();
+                let words = log.lines().rev().find(|line| line.starts_with("Error: "));
+                ended.push(format!("{name}, {status}: {}", words.unwrap_or("no last words")));
                 *child = service.program.clone().spawn()?;
             }
         }
