@@ -30,6 +30,8 @@ pub use pending::Pending;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// Longest wait for the messages that are known to lie behind a job.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
+/// How long nothing must have come until the agent makes ready for the next change.
+const QUIET: Duration = Duration::from_millis(300);
 /// Longest delay until a job is tried again whose target cannot be worked on.
 const LONGEST_DELAY_SECONDS: u64 = 30;
 
@@ -70,12 +72,16 @@ impl Intake {
         Ok(())
     }
 
-    /// What was held back comes first.
+    /// What was held back comes first. Nothing to do for a moment is the time to make ready for what comes.
     async fn next(&mut self) -> Result<Delivery, QueueError> {
-        match self.waiting.pop_front() {
-            Some(held) => Ok(held),
-            None => self.queue.next().await,
+        if let Some(held) = self.waiting.pop_front() {
+            return Ok(held);
         }
+        if let Ok(next) = tokio::time::timeout(QUIET, self.queue.next()).await {
+            return next;
+        }
+        self.worker.make_ready().await;
+        self.queue.next().await
     }
 
     async fn take(&mut self, delivery: Delivery) -> anyhow::Result<()> {

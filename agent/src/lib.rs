@@ -15,6 +15,9 @@
 //!    ([`executor::recovery`]).
 //! 5. The stored result is signed with the certificate of that moment and published ([`signer`], [`intake`]).
 //!
+//! Between changes two idle sessions stay with a database that had one: that of the lock, without it, and the one that was
+//! made ready for the next change. Planning the reading of a schema costs several times the reading itself.
+//!
 //! **Limits.** Signed SQL does whatever its text does, with the agent's own role, and text that it builds at run time is
 //! judged by nobody. It can reach the target's journal: inside its transaction that is noticed and rolled back; a
 //! trigger that defers itself until COMMIT can go further. Then the answer is `failed_partial`, the change stays

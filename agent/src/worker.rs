@@ -213,6 +213,16 @@ impl Worker {
         }
     }
 
+    /// Makes every target ready for its next change where a change was done before: what that costs need not be waited
+    /// for then.
+    pub async fn make_ready(&self) {
+        for target in self.targets.values().filter(|target| target.was_used()) {
+            if let Err(error) = target.make_ready().await {
+                tracing::debug!(data_source = %target.id, error = error.described(), "not made ready");
+            }
+        }
+    }
+
     /// Whether this cancel, come while the job is here, takes it back.
     pub fn takes_back(&self, cancel: &Parsed<Cancel>, message: &JobMessage) -> bool {
         let site = self.site_for(&message.job.statement().data_source);
@@ -257,7 +267,7 @@ impl Worker {
         cancelled: &CancellationToken,
     ) -> Result<Answer, TargetError> {
         // Opened beside the lock's session, so that the change does not wait for it later.
-        let connecting = target.connect(message.job.statement().job.as_str());
+        let connecting = target.connect_for_change(message.job.statement().job.as_str());
         let (guard, session) = tokio::join!(Guard::take(target), connecting);
         let (mut guard, session) = (guard?, session?);
         let job = Locked { message, site, target, subject, cancelled };

@@ -5,13 +5,10 @@ use crate::target::{Guard, Session, TargetError, failed};
 use futures::future::try_join_all;
 use sql::pgfp1::{self, QUERIES, Row, SETTINGS};
 use std::fmt;
-use tokio_postgres::SimpleQueryMessage;
 use trust::names::Fingerprint;
 
 /// Name of the savepoint that takes the settings of the reading back.
 const SAVEPOINT: &str = "countersign_reading";
-/// Statements before the first query: the savepoint and the settings.
-const BEFORE_QUERIES: usize = 2;
 const WHAT: &str = "read the schema";
 
 /// What to read.
@@ -49,26 +46,22 @@ impl fmt::Display for Seal {
     }
 }
 
-/// Reads in one round trip; the transaction goes on as before.
+/// Reads; the transaction goes on as before. The queries are prepared, which costs far more than what they do, so that a
+/// session that reads again does it only once.
 pub async fn read(session: &Session, reads: Reads) -> Result<Reading, TargetError> {
     reading(ask(session, &queries(reads)).await?)
 }
 
 /// Reads in a transaction of its own on the guard's session: what is committed at this moment.
-///
-/// There the queries are prepared, which costs far more than what they do.
 pub async fn read_committed(guard: &Guard, reads: Reads) -> Result<Reading, TargetError> {
     let session = guard.session();
-    let begin = format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {SETTINGS}");
-    session.batch_execute(&begin).await.map_err(failed("begin to read the schema"))?;
-    let queries = queries(reads);
-    let answers = try_join_all(queries.iter().map(|query| session.query(query, &[]))).await;
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    session.batch_execute(begin).await.map_err(failed("begin to read the schema"))?;
+    let reading = read(session, reads).await;
     if !session.is_closed() {
         session.batch_execute("ROLLBACK").await.map_err(failed("end reading the schema"))?;
     }
-    let answers = answers.map_err(failed(WHAT))?;
-    let answers = answers.iter().map(|rows| rows.iter().map(texts).collect());
-    reading(answers.collect::<Result<_, _>>()?)
+    reading
 }
 
 /// The digest of the journal's rows alone, as this transaction sees them.
@@ -86,32 +79,13 @@ fn queries(reads: Reads) -> Vec<&'static str> {
 
 /// The rows of every query.
 async fn ask(session: &Session, queries: &[&str]) -> Result<Vec<Vec<Row>>, TargetError> {
-    let mut answers = vec![Vec::new(); queries.len()];
-    let mut statement = 0_usize;
-    for message in session.simple_query(&script(queries)).await.map_err(failed(WHAT))? {
-        match message {
-            SimpleQueryMessage::CommandComplete(_) => statement += 1,
-            SimpleQueryMessage::Row(row) => {
-                let query = statement.checked_sub(BEFORE_QUERIES);
-                if let Some(rows) = query.and_then(|query| answers.get_mut(query)) {
-                    let text = |index| row.try_get(index).map(|text| text.map(str::to_owned));
-                    let texts = (0..row.len()).map(text).collect::<Result<Row, _>>();
-                    rows.push(texts.map_err(failed("read a row as text"))?);
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(answers)
-}
-
-fn script(queries: &[&str]) -> String {
-    // Each on a line of its own: a query may end in a comment.
-    format!(
-        "SAVEPOINT {SAVEPOINT}\n;\n{SETTINGS}\n;\n{}\n;\nROLLBACK TO SAVEPOINT {SAVEPOINT}; \
-         RELEASE SAVEPOINT {SAVEPOINT}",
-        queries.join("\n;\n")
-    )
+    let begin = format!("SAVEPOINT {SAVEPOINT}; {SETTINGS}");
+    session.batch_execute(&begin).await.map_err(failed(WHAT))?;
+    let answers = try_join_all(queries.iter().map(|query| session.query(query, &[]))).await;
+    let answers = answers.map_err(failed(WHAT))?;
+    let end = format!("ROLLBACK TO SAVEPOINT {SAVEPOINT}; RELEASE SAVEPOINT {SAVEPOINT}");
+    session.batch_execute(&end).await.map_err(failed(WHAT))?;
+    answers.iter().map(|rows| rows.iter().map(texts).collect()).collect()
 }
 
 fn reading(mut answers: Vec<Vec<Row>>) -> Result<Reading, TargetError> {

@@ -182,6 +182,7 @@ async fn apply(order: &Order<'_>, session: &Session, trace: &mut Trace) -> Resul
         Err(error) => Err(error),
     };
     trace.took = began.elapsed();
+    session.after_file().await;
     let (rows, verb) = match &ran {
         Ok(rows) => (*rows, "RELEASE SAVEPOINT"),
         Err(error) if is_lost(session, error) => return Err(Stop::Lost(database_error(error))),

@@ -9,6 +9,7 @@ pub use session::Session;
 pub(crate) use session::is_lost;
 
 use crate::config::{DataSource, Limits, ReportRule};
+use crate::executor::fingerprint::{self, Reads};
 use crate::state::StateError;
 use chassis::secret_file::SecretFileError;
 use std::path::PathBuf;
@@ -26,6 +27,9 @@ pub(crate) const TRANSACTION_LOCK: i32 = 2;
 
 /// Longest run of one of our own fixed statements.
 const OWN_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a session is called whose job has not come.
+const READY: &str = "countersign agent, ready";
 
 /// Why a target could not be worked on now. Nothing is known of the job then: it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +156,7 @@ pub struct Target {
     pub limits: Limits,
     url_file: PathBuf,
     idle: session::Idle,
+    ready: session::Idle,
 }
 
 impl Target {
@@ -164,13 +169,48 @@ impl Target {
             limits: source.limits(),
             url_file: source.url_file.clone(),
             idle: session::Idle::default(),
+            ready: session::Idle::default(),
         }
+    }
+
+    /// A session for a change: the one that was made ready, if a new one would be the same, else a new one.
+    pub async fn connect_for_change(&self, application_name: &str) -> Result<Session, TargetError> {
+        if let Some(ready) = self.ready.take()
+            && ready.leads_to(&self.config()?)
+            && ready.is_named(application_name).await
+            && role_settings(&ready).await.ok() == ready.role_settings
+        {
+            return Ok(ready);
+        }
+        self.connect(application_name).await
+    }
+
+    /// Whether a job was done here and its session waits for the next one.
+    pub fn was_used(&self) -> bool {
+        self.idle.is_there()
+    }
+
+    /// Opens the session of the next change before it comes, and has the server plan the reading of the schema.
+    pub async fn make_ready(&self) -> Result<(), TargetError> {
+        if self.ready.is_there() {
+            return Ok(());
+        }
+        let mut session = self.connect(READY).await?;
+        session.role_settings = Some(role_settings(&session).await?);
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
+        session.batch_execute(begin).await.map_err(failed("begin to read the schema"))?;
+        fingerprint::read(&session, Reads::SchemaAndJournal).await?;
+        session.batch_execute("ROLLBACK").await.map_err(failed("end reading the schema"))?;
+        self.ready.put(session);
+        Ok(())
     }
 
     /// A new session of its own, with the settings of the agent's role and nothing left over.
     pub async fn connect(&self, application_name: &str) -> Result<Session, TargetError> {
         let longest = self.limits.statement_timeout.min(OWN_STATEMENT_TIMEOUT);
-        self.connect_for(application_name, longest).await
+        let mut session = self.connect_for(application_name, longest).await?;
+        session.keep_statements();
+        Ok(session)
     }
 
     /// Read each time, so that a rotation needs no restart.
@@ -193,4 +233,16 @@ impl Target {
             Err(_) => Err(TargetError::Silent(self.name.clone())),
         }
     }
+}
+
+/// What a new session would begin with, beyond what the server's own file says, which reaches a running one too.
+async fn role_settings(session: &Session) -> Result<String, TargetError> {
+    let what = "read the settings of the role";
+    let settings = "SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(s) ORDER BY setdatabase, setrole), '[]') \
+                        ::pg_catalog.text FROM pg_catalog.pg_db_role_setting AS s \
+                    WHERE setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = SESSION_USER)) \
+                      AND setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database \
+                                              WHERE datname = pg_catalog.current_database()))";
+    let row = session.query_one(settings, &[]).await.map_err(failed(what))?;
+    row.try_get(0).map_err(failed(what))
 }

@@ -4,7 +4,7 @@
 //! connection is given up, and whoever waits meets a lost session.
 
 use futures::TryStreamExt as _;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +33,8 @@ pub struct Session {
     driver: AbortHandle,
     patience: Duration,
     led_by: Config,
+    /// What was set for the role when a session was made ready.
+    pub(super) role_settings: Option<String>,
     prepared: Option<Mutex<BTreeMap<String, Statement>>>,
 }
 
@@ -58,16 +60,40 @@ impl Session {
             }
         });
         let patience = statement_timeout.saturating_add(MARGIN);
-        let session =
-            Self { client, driver: driver.abort_handle(), patience, led_by, prepared: None };
+        let session = Self {
+            client,
+            driver: driver.abort_handle(),
+            patience,
+            led_by,
+            role_settings: None,
+            prepared: None,
+        };
         session.batch_execute(OWN_PATH).await?;
         Ok(session)
     }
 
-    /// Keeps every statement of ours prepared. Only for a session in which no other SQL ever runs: a file could put
-    /// others in their place.
+    /// Keeps every statement of ours prepared; see [`Session::after_file`].
     pub(super) fn keep_statements(&mut self) {
         self.prepared = Some(Mutex::default());
+    }
+
+    /// A file can take prepared statements away and prepare others under their names; but what SQL prepares is marked,
+    /// and nothing else than SQL comes from a file. Unless all of ours are there as we made them, none is used again.
+    pub async fn after_file(&self) {
+        let Some(prepared) = &self.prepared else { return };
+        let there = "SELECT statement FROM pg_catalog.pg_prepared_statements WHERE NOT from_sql";
+        let there = self.simple_query(there).await.unwrap_or_default();
+        let there: BTreeSet<&str> = there
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            })
+            .collect();
+        let mut prepared = locked(prepared);
+        if !prepared.keys().all(|text| there.contains(text.as_str())) {
+            prepared.clear();
+        }
     }
 
     /// Whether the connection is over.
@@ -78,6 +104,12 @@ impl Session {
     /// Whether a session opened now would be of the same server, database and credentials.
     pub(super) fn leads_to(&self, config: &Config) -> bool {
         self.led_by == *config
+    }
+
+    /// Gives it the name under which it is shown, if the server still answers.
+    pub(super) async fn is_named(&self, application_name: &str) -> bool {
+        let name = "SELECT pg_catalog.set_config('application_name', $1, false)";
+        self.within(MARGIN, self.query(name, &[&application_name])).await.is_ok()
     }
 
     /// Whether the server still answers.
@@ -214,6 +246,10 @@ pub(super) struct Idle(Arc<Mutex<Option<Session>>>);
 impl Idle {
     pub(super) fn take(&self) -> Option<Session> {
         locked(&self.0).take()
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        locked(&self.0).is_some()
     }
 
     pub(super) fn put(&self, session: Session) {

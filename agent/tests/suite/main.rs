@@ -8,6 +8,7 @@ mod migrations;
 mod path;
 mod proxy;
 mod queue;
+mod ready;
 mod refusals;
 mod results;
 mod site;
