@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::config::Limits;
 use crate::journal::{self, RowEnd, StepState, StoredAnswer};
 use crate::state::Begun;
-use crate::target::{Guard, LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, is_lost};
+use crate::target::{Guard, LOCK_SPACE, Session, TRANSACTION_LOCK, TargetError, failed, is_lost};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Error;
@@ -25,9 +25,15 @@ use trust::statement::{Outcome, StepOutcome};
 /// The server ends our session if we are silent this long inside the transaction.
 const IDLE_LIMIT_MS: u32 = 60_000;
 
-/// Takes the lock that shows this backend at work.
+/// Takes the lock that shows this backend at work, and leaves the transaction's id in the server's log.
 const OPENING: &str = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2), \
-                              pg_catalog.pg_current_xact_id()::pg_catalog.text";
+                              pg_catalog.pg_current_xact_id()::pg_catalog.text, \
+                              pg_catalog.pg_logical_emit_message(true, 'countersign', ''::pg_catalog.text)::pg_catalog.text";
+
+/// Flushes the server's log up to here. A server that is killed gives ids that no flushed record holds to others: then
+/// the status of our transaction would be theirs.
+const FLUSHED: &str = "BEGIN; SET LOCAL synchronous_commit = on; \
+    SELECT pg_catalog.pg_logical_emit_message(true, 'countersign', ''::pg_catalog.text); COMMIT";
 
 /// Runs what the file put off until COMMIT, and closes cursors whose queries COMMIT would run.
 const NOTHING_PUT_OFF: &str = "SET CONSTRAINTS ALL IMMEDIATE; CLOSE ALL";
@@ -123,8 +129,13 @@ async fn prepare(
         return Err(Stop::Target(TargetError::Locked(order.target.name.clone())));
     }
     let base = fingerprint::read(session, Reads::SchemaAndJournal);
-    let (base, untouched) = tokio::join!(base, journal::untouched(guard.session()));
+    let (base, untouched, flushed) = tokio::join!(
+        base,
+        journal::untouched(guard.session()),
+        guard.session().batch_execute(FLUSHED),
+    );
     untouched.map_err(Stop::Target)?;
+    flushed.map_err(failed("make the transaction's id durable")).map_err(Stop::Target)?;
     let base = base.map_err(target_failure)?;
     trace.before = Some(base.fingerprint.clone());
     order.accepted.check_base(&base.fingerprint).map_err(Stop::Refused)?;

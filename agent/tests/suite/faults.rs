@@ -1,7 +1,7 @@
 //! Lost connections, killed backends, crashed agents: the outcome is right, and nothing runs twice.
 
 use crate::proxy::{AtCommit, MARK, Proxy};
-use crate::site::{SQL, Site, until};
+use crate::site::{SQL, Site, own_server, until};
 use countersign_agent::target::TargetError;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,30 @@ async fn a_backend_that_is_killed_while_the_file_runs_leaves_nothing() {
     assert_eq!(told.words(), "failed_clean 57P01");
     assert_eq!(site.work(&message).await.unwrap().answer.payload, told.answer.payload);
     assert_eq!(site.number("select count(*) from runs").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_while_the_file_runs_leaves_nothing_although_ids_come_again() {
+    let (_folder, mut server) = own_server().await.unwrap();
+    let site = Site::start_on(&server, "killed_server", "").await.unwrap();
+    site.execute("create table runs (n int)").await.unwrap();
+    let sql = "insert into runs values (1); select pg_sleep(2);";
+    let message = site.message("killed_server", sql, 1).await.unwrap();
+    let crash = async {
+        let hand = site.hand().await?;
+        until(&hand, &sleeping(&site.database)).await?;
+        server.crash().await?;
+        anyhow::Ok(())
+    };
+    let (told, crashed) = tokio::join!(site.work(&message), crash);
+    crashed.unwrap();
+    assert!(told.is_err(), "the server was away: {:?}", told.map(|told| told.words()));
+    for n in 0..20 {
+        site.execute(&format!("insert into runs values ({})", 100 + n)).await.unwrap();
+    }
+    // Known to be rolled back, so that it may run when the job comes again: once.
+    assert_eq!(site.work(&message).await.unwrap().words(), "succeeded");
+    assert_eq!(site.number("select count(*) from runs where n = 1").await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -37,16 +37,17 @@ const PASSWORD: &str = "for tests";
 static POSTGRES: OnceCell<(Temporary, Postgres)> = OnceCell::const_new();
 
 async fn postgres() -> anyhow::Result<&'static Postgres> {
-    let start = || async {
-        let servers = preflight::setup(|_| {}).await?;
-        let folder = Temporary::make()?;
-        let started =
-            Postgres::start(&servers.postgres, &folder.path().join("postgres"), true).await?;
-        let role = format!("create role {ROLE} login createrole password '{PASSWORD}'");
-        started.execute("postgres", &role).await?;
-        anyhow::Ok((folder, started))
-    };
-    Ok(&POSTGRES.get_or_try_init(start).await?.1)
+    Ok(&POSTGRES.get_or_try_init(own_server).await?.1)
+}
+
+/// A server that nobody else uses.
+pub async fn own_server() -> anyhow::Result<(Temporary, Postgres)> {
+    let servers = preflight::setup(|_| {}).await?;
+    let folder = Temporary::make()?;
+    let started = Postgres::start(&servers.postgres, &folder.path().join("postgres"), true).await?;
+    let role = format!("create role {ROLE} login createrole password '{PASSWORD}'");
+    started.execute("postgres", &role).await?;
+    Ok((folder, started))
 }
 
 pub fn key(name: &str) -> PrivateKey {
@@ -82,13 +83,18 @@ pub struct Site {
     pub config: Config,
     pub own: SpiffeId,
     pub worker: Worker,
-    server: &'static Postgres,
+    superuser_url: String,
+    port: u16,
 }
 
 impl Site {
     /// A new database and an agent for it; `extra` goes into its `[[data_source]]`.
     pub async fn start(name: &str, extra: &str) -> anyhow::Result<Self> {
-        let server = postgres().await?;
+        Self::start_on(postgres().await?, name, extra).await
+    }
+
+    /// As [`Site::start`], on this server.
+    pub async fn start_on(server: &Postgres, name: &str, extra: &str) -> anyhow::Result<Self> {
         server.create_database(name).await?;
         server.execute(name, &format!("alter database {name} owner to {ROLE}")).await?;
         let url = format!(
@@ -115,7 +121,8 @@ impl Site {
         write_url(folder.path().join("target.url"), &url)?;
         let worker = Worker::open(&config, &own, Clock::system())?;
         let database = name.to_owned();
-        Ok(Self { folder, database, url, config, own, worker, server })
+        let (superuser_url, port) = (server.url(name), server.port());
+        Ok(Self { folder, database, url, config, own, worker, superuser_url, port })
     }
 
     /// The agent's process dies and another one starts.
@@ -131,12 +138,12 @@ impl Site {
     }
 
     pub fn port(&self) -> u16 {
-        self.server.port()
+        self.port
     }
 
     /// The URL of the database for the superuser, whose name is that of the journal's schema.
     pub fn superuser_url(&self) -> String {
-        self.server.url(&self.database)
+        self.superuser_url.clone()
     }
 
     pub fn target(&self) -> anyhow::Result<Target> {
