@@ -23,7 +23,7 @@ pub struct Plan {
     pub folder: PathBuf,
     /// Apply with `psql` to both sides what the platform refuses by name.
     pub skip_refused: bool,
-    /// A folder with one dump per major version of PostgreSQL that the end must equal as well.
+    /// A folder with one dump per major version of `PostgreSQL` that the end must equal as well.
     pub expected: Option<PathBuf>,
     /// Write that dump instead of comparing with it.
     pub write: bool,

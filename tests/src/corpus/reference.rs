@@ -1,4 +1,4 @@
-//! PostgreSQL's own tools beside the platform: `psql` runs the same files, `pg_dump` says what came of them.
+//! `PostgreSQL`'s own tools beside the platform: `psql` runs the same files, `pg_dump` says what came of them.
 
 use anyhow::{Context as _, bail};
 use devkit::postgres::SUPERUSER;
@@ -76,7 +76,7 @@ impl Tools {
         Ok(())
     }
 
-    /// PostgreSQL's major version.
+    /// `PostgreSQL`'s major version.
     pub fn major(&self) -> u32 {
         self.major
     }

@@ -1,4 +1,4 @@
-//! Reads log, PostgreSQL and target after the storm, and names every violation.
+//! Reads log, `PostgreSQL` and target after the storm, and names every violation.
 
 use super::fleet::Fleet;
 use super::people::{Acknowledged, Ended};
@@ -120,11 +120,11 @@ async fn target(fleet: &Fleet, ended: &[Ended], findings: &mut Findings) -> anyh
     Ok(())
 }
 
-/// PostgreSQL = fold(log): an empty database filled from the whole log holds the same rows.
+/// `PostgreSQL` = fold(log): an empty database filled from the whole log holds the same rows.
 async fn read_models(fleet: &Fleet, findings: &mut Findings) -> anyhow::Result<()> {
     let live = connect_to(&fleet.card.database_url).await?;
     let url = fleet.database("read_models_again").await?;
-    let worker = fleet.project_into(&url).await?;
+    let worker = fleet.project_into(&url)?;
     let again = worker.until(PATIENCE, || async { connect_to(&url).await.ok() }).await?;
     let end = i64::try_from(findings.commits)?;
     for client in [&live, &again] {

@@ -24,7 +24,7 @@ pub enum Victim {
     Service(&'static str),
     /// nats-server, with every stream.
     Nats,
-    /// PostgreSQL, with the target database and the read models.
+    /// `PostgreSQL`, with the target database and the read models.
     Postgres,
 }
 
@@ -166,7 +166,7 @@ impl Fleet {
     }
 
     /// Starts another `projections` that fills the database at this URL; it ends when dropped.
-    pub async fn project_into(&self, url: &str) -> anyhow::Result<Child> {
+    pub fn project_into(&self, url: &str) -> anyhow::Result<Child> {
         let original = self.data.join("config").join("projections.toml");
         let mut config = read(&original)?;
         let secret = self.data.join("secrets").join("again.url");

@@ -78,7 +78,7 @@ impl Memory {
 pub async fn live(
     fleet: &Fleet,
     memory: &Arc<Memory>,
-    seed: u64,
+    storm: u64,
     number: u32,
 ) -> anyhow::Result<Ended> {
     let person = |name: &str| Person::new(fleet, memory, name);
@@ -86,13 +86,13 @@ pub async fn live(
     let ada = person("ada")?;
     let draft = DraftChange {
         data_source: fleet.card.targets.first().context("no target")?.name.clone(),
-        title: format!("storm {seed} change {number}"),
+        title: format!("storm {storm} change {number}"),
         reason: None,
         sql: to_base64(sql(number, to_fail).as_bytes()),
         start: Start::OnApproval,
         submit: true,
     };
-    let key = |step: &str| format!("storm/{seed}/{number}/{step}");
+    let key = |step: &str| format!("storm/{storm}/{number}/{step}");
     let change = ada.insist("/v1/changes", &key("submit"), &draft).await?.aggregate.id;
     let seen = ada.watch(&change, "pending_approval").await?;
     if seen.change.state == "pending_approval" {
