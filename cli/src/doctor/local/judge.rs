@@ -1,0 +1,42 @@
+//! Judges a data folder: facts in, findings out.
+
+use super::{LocalFacts, clock, machine, streams, work};
+use crate::doctor::finding::{Finding, quoted};
+use crate::doctor::{clock as clocks, finding::or_ok};
+use chrono::{DateTime, Utc};
+
+/// What follows from the facts.
+pub fn judge(facts: &LocalFacts, now: DateTime<Utc>) -> Vec<Finding> {
+    let folder = quoted(&facts.data_dir);
+    let start = format!("countersign dev --data-dir {folder}");
+    let anew = format!("countersign dev --reset --data-dir {folder}");
+    let mut findings = machine::versions(facts, &start);
+    findings.extend(machine::addresses(&facts.listeners, &facts.processes, &start));
+    findings.extend(machine::permissions(facts));
+    findings.extend(machine::certificates(facts, now, &start, &anew));
+    findings.extend(machine::golden(&facts.golden, &anew));
+    findings.extend(clock(facts).map(clocks::judge));
+    if let Ok(log) = &facts.log {
+        findings.extend(streams::judge(&log.accounts, &anew));
+        findings.extend(work::following(log, &start));
+    }
+    if let Ok(database) = &facts.database {
+        findings.extend(work::tables(database));
+    }
+    findings.extend(not_seen(facts, &start));
+    findings
+}
+
+/// What could not be looked at is never passed over.
+fn not_seen(facts: &LocalFacts, start: &str) -> Vec<Finding> {
+    let code = "doctor.not_seen";
+    let log = facts.log.as_ref().err().map(|why| ("the streams", why));
+    let database = facts.database.as_ref().err().map(|why| ("the read models", why));
+    let wrong = log.into_iter().chain(database).map(|(what, why)| {
+        Finding::problem(code, format!("{what} could not be looked at: {why}"), start)
+    });
+    or_ok(wrong.collect(), code, "streams and read models were looked at")
+}
+
+#[cfg(test)]
+mod tests;
