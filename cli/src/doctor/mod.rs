@@ -73,7 +73,7 @@ async fn looked(arguments: &DoctorArguments, global: &Global) -> Result<Vec<Find
 fn configured(global: &Global) -> Result<Access, CliError> {
     let (settings, files) = config::load_with_files(global)?;
     let config::Settings { command_api, query_api, token, .. } = settings;
-    Ok(Access { command_api, query_api, token, files })
+    Ok(Access { command_api, query_api, token, files, knows_streams: false })
 }
 
 async fn of_apis(access: &Access, arguments: &DoctorArguments) -> Result<Vec<Finding>, CliError> {

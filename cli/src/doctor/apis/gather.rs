@@ -30,13 +30,8 @@ pub async fn gather(access: &Access) -> Result<ApiFacts, CliError> {
     ];
     let open_files =
         access.files.iter().filter_map(|path| open_to_others(path.as_path())).collect();
-    Ok(ApiFacts {
-        apis,
-        open_files,
-        jobs: jobs(&query).await,
-        root: root(&query).await,
-        reach: reach(&query).await,
-    })
+    let reach = if access.knows_streams { None } else { Some(reach(&query).await) };
+    Ok(ApiFacts { apis, open_files, jobs: jobs(&query).await, root: root(&query).await, reach })
 }
 
 fn open_to_others(path: &Path) -> Option<(PathBuf, u32)> {

@@ -25,6 +25,8 @@ pub struct Access {
     pub token: String,
     /// The files that the token came from.
     pub files: Vec<PathBuf>,
+    /// The log's end is known better: the streams were looked at themselves.
+    pub knows_streams: bool,
 }
 
 /// What was seen.
@@ -38,8 +40,8 @@ pub struct ApiFacts {
     pub jobs: Seen<Vec<JobBody>>,
     /// The tenant's newest root.
     pub root: Seen<RootFacts>,
-    /// How far the read models are, and the log's end.
-    pub reach: Seen<Reach>,
+    /// How far the read models are, and the log's end; none where the streams were looked at themselves.
+    pub reach: Option<Seen<Reach>>,
 }
 
 /// One API.

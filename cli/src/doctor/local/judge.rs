@@ -17,7 +17,10 @@ pub fn judge(facts: &LocalFacts, now: DateTime<Utc>) -> Vec<Finding> {
     findings.extend(machine::golden(&facts.golden, &anew));
     findings.extend(clock(facts).map(clocks::judge));
     if let Ok(log) = &facts.log {
-        findings.extend(streams::judge(&log.accounts, &anew));
+        let mend = format!(
+            "countersign audit export --out record    # as the auditor: what is left; then stop the stack and {anew}"
+        );
+        findings.extend(streams::judge(&log.accounts, &mend));
         findings.extend(work::following(log, &start));
     }
     if let Ok(database) = &facts.database {

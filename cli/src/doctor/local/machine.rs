@@ -84,20 +84,14 @@ pub fn addresses(
         "development material is taken on loopback only",
     ));
     let code = "doctor.not_ready";
-    // A process that does not answer at all is named by its address already.
-    let answering = processes.iter().filter(|one| one.version.is_some());
-    let unready = answering.filter(|one| !one.is_ready).map(|one| {
-        let sentence = format!("{} runs and is not ready", one.name);
-        Finding::problem(
-            code,
-            sentence,
-            format!(
-                "tail logs/{}.log    # in the data folder: it says what it waits for",
-                one.name
-            ),
-        )
+    let unready = processes.iter().filter(|one| !one.is_ready).map(|one| {
+        let (name, says) =
+            (&one.name, if one.version.is_some() { "runs and" } else { "does not answer and" });
+        let log =
+            format!("tail logs/{name}.log    # in the data folder: it says what it waits for");
+        Finding::problem(code, format!("{name} {says} is not ready"), log)
     });
-    findings.extend(or_ok(unready.collect(), code, "every process that answers is ready"));
+    findings.extend(or_ok(unready.collect(), code, "every process is ready"));
     findings
 }
 

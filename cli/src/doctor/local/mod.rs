@@ -156,6 +156,7 @@ pub fn access(data_dir: &Path) -> anyhow::Result<Access> {
         query_api: url("query-api").ok_or_else(missing)?,
         token: crate::files::read_text(&path)?.trim().to_owned(),
         files: Vec::new(),
+        knows_streams: true,
     })
 }
 

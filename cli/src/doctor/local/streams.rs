@@ -11,13 +11,13 @@ const ERASABLE: &str = "doctor.stream_erasable";
 const SOURCES: &str = "doctor.stream_sources";
 const DIFFERS: &str = "doctor.stream_differs";
 
-/// Judges the streams of every account. `anew` starts over.
-pub fn judge(accounts: &[AccountFacts], anew: &str) -> Vec<Finding> {
+/// Judges the streams of every account. `mend` secures the record and starts over.
+pub fn judge(accounts: &[AccountFacts], mend: &str) -> Vec<Finding> {
     let streams = || accounts.iter().flat_map(|one| one.streams.iter().map(|it| (one.account, it)));
     let missing = streams().filter(|(_, stream)| stream.found.is_none());
     let missing = missing.map(|(account, Inspected { name, .. })| {
         let sentence = format!("the stream {name} of account {account} is missing");
-        Finding::problem("doctor.stream_missing", sentence, anew)
+        Finding::problem("doctor.stream_missing", sentence, mend)
     });
     let found: Vec<(&str, &StreamFound)> =
         streams().filter_map(|(account, stream)| Some((account, stream.found.as_ref()?))).collect();
@@ -30,7 +30,7 @@ pub fn judge(accounts: &[AccountFacts], anew: &str) -> Vec<Finding> {
     let weakened: Vec<Finding> = found
         .iter()
         .flat_map(|(account, stream)| {
-            stream.differences.iter().map(|one| weakened(account, &stream.name, one, anew))
+            stream.differences.iter().map(|one| weakened(account, &stream.name, one, mend))
         })
         .collect();
     for (code, good) in [
@@ -42,13 +42,15 @@ pub fn judge(accounts: &[AccountFacts], anew: &str) -> Vec<Finding> {
         let wrong = weakened.iter().filter(|finding| finding.code == code).cloned().collect();
         findings.extend(or_ok(wrong, code, good));
     }
-    findings.extend(shortened(&found, anew));
+    findings.extend(shortened(&found, mend));
     findings
 }
 
 /// A difference of one field, by what it lets happen.
-fn weakened(account: &str, stream: &str, difference: &Difference, anew: &str) -> Finding {
-    let Difference { field, existing, wanted } = difference;
+fn weakened(account: &str, stream: &str, difference: &Difference, mend: &str) -> Finding {
+    let said = |value: &str| if value == "null" { "nothing".to_owned() } else { value.to_owned() };
+    let (field, existing) = (&difference.field, said(&difference.existing));
+    let wanted = said(&difference.wanted);
     let said = format!(
         "the stream {stream} of account {account} has {field} = {existing}, but {wanted} is wanted"
     );
@@ -62,26 +64,26 @@ fn weakened(account: &str, stream: &str, difference: &Difference, anew: &str) ->
         | "discard_new_per_subject"
         | "retention"
         | "storage"
-        | "num_replicas" => Finding::problem(LOSES, format!("{said}: messages can be lost"), anew),
+        | "num_replicas" => Finding::problem(LOSES, format!("{said}: messages can be lost"), mend),
         "deny_delete"
         | "deny_purge"
         | "allow_rollup_hdrs"
         | "allow_msg_ttl"
         | "subject_delete_marker_ttl" => {
-            Finding::problem(ERASABLE, format!("{said}: messages can be erased"), anew)
+            Finding::problem(ERASABLE, format!("{said}: messages can be erased"), mend)
         }
         "subjects" | "sources" | "mirror" | "republish" | "subject_transform" | "no_ack"
         | "sealed" | "first_seq" => Finding::problem(
             SOURCES,
             format!("{said}: messages can come from elsewhere, or not come"),
-            anew,
+            mend,
         ),
-        _ => Finding::warning(DIFFERS, said, anew),
+        _ => Finding::warning(DIFFERS, said, mend),
     }
 }
 
 /// A record starts with 1 and has no holes.
-fn shortened(found: &[(&str, &StreamFound)], anew: &str) -> Vec<Finding> {
+fn shortened(found: &[(&str, &StreamFound)], mend: &str) -> Vec<Finding> {
     let records = found.iter().filter(|(_, stream)| {
         ["CS_LOG_", "CS_BLOBS_", "CS_CHECKPOINTS_"].iter().any(|is| stream.name.starts_with(is))
     });
@@ -95,7 +97,7 @@ fn shortened(found: &[(&str, &StreamFound)], anew: &str) -> Vec<Finding> {
             "the stream {name} of account {account} holds {messages} messages from {first_sequence} to \
              {last_sequence}: something of the record is gone"
         );
-        Finding::problem("doctor.log_shortened", sentence, format!("countersign audit export --out what-is-left && {anew}"))
+        Finding::problem("doctor.log_shortened", sentence, mend)
     });
     or_ok(wrong.collect(), "doctor.log_shortened", "the record starts with 1 and has no holes")
 }
