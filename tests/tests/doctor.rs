@@ -56,12 +56,13 @@ async fn weaken(platform: &Platform, setting: &str, value: Value) -> anyhow::Res
     let stream = subjects::log_stream("main")?;
     let info = format!("$JS.API.STREAM.INFO.{stream}");
     let info = operator.client().request(info, Bytes::new()).await?;
-    let mut config = serde_json::from_slice::<Value>(&info.payload)?["config"].take();
-    config[setting] = value;
+    let info: Value = serde_json::from_slice(&info.payload)?;
+    let mut config = info.get("config").cloned().context("a stream without configuration")?;
+    config.as_object_mut().context("no object")?.insert(setting.to_owned(), value);
     let update = format!("$JS.API.STREAM.UPDATE.{stream}");
     let update = operator.client().request(update, config.to_string().into()).await?;
     let answer: Value = serde_json::from_slice(&update.payload)?;
-    anyhow::ensure!(answer["error"].is_null(), "{answer}");
+    anyhow::ensure!(answer.get("error").is_none(), "{answer}");
     operator.close().await;
     Ok(())
 }

@@ -13,7 +13,7 @@ async fn ask(operator: &Connection, verb: &str, name: &str, body: &Value) -> any
     let subject = format!("$JS.API.STREAM.{verb}.{name}");
     let answer = operator.client().request(subject, Bytes::from(body.to_string())).await?;
     let answer: Value = serde_json::from_slice(&answer.payload)?;
-    anyhow::ensure!(answer["error"].is_null(), "{verb} {body}: {answer}");
+    anyhow::ensure!(answer.get("error").is_none(), "{verb} {body}: {answer}");
     Ok(answer)
 }
 
