@@ -139,6 +139,10 @@ async fn over_the_apis_alone_it_says_what_the_token_sees() -> anyhow::Result<()>
     assert_eq!(answered.code, 1);
     assert!(answered.out.contains("doctor.api_unreachable"), "{}", answered.out);
     assert!(answered.out.contains("countersign dev"), "{}", answered.out);
+    let folder = card.data_dir.to_str().context("a path that is not UTF-8")?;
+    let answered = nobody.call(&["doctor", "--data-dir", folder, "-o", "name"]).await?;
+    let first = answered.out.lines().next();
+    assert_eq!((answered.code, first), (1, Some("doctor.not_running")), "{}", answered.out);
     Ok(())
 }
 

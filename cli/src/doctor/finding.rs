@@ -23,6 +23,7 @@ pub const FINDINGS: &[&str] = &[
     "doctor.mirror_lag",
     "doctor.nats_version",
     "doctor.not_ready",
+    "doctor.not_running",
     "doctor.not_seen",
     "doctor.parked",
     "doctor.port_unreachable",

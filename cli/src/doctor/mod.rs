@@ -53,6 +53,9 @@ async fn looked(arguments: &DoctorArguments, global: &Global) -> Result<Vec<Find
     let mut findings = local::judge(&facts, crate::clock::now().datetime());
     let sentence = format!("{} is a data folder of countersign dev", folder.display());
     findings.insert(0, Finding::ok("doctor.data_folder", sentence));
+    if local::is_down(&facts) {
+        return Ok(findings);
+    }
     match local::access(&folder) {
         Ok(access) => findings.extend(of_apis(&access, arguments).await?),
         Err(why) => findings.push(Finding::problem(

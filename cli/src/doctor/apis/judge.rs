@@ -116,11 +116,15 @@ fn not_seen(unseen: &Unseen) -> [Finding; 1] {
     let Unseen { what, why, is_refusal } = unseen;
     let code = "doctor.not_seen";
     let sentence = format!("{what} could not be looked at: {why}");
-    let mend = "export COUNTERSIGN_TOKEN_FILE=...    # of an operator; an auditor of the tenant system sees the log's end";
     if *is_refusal {
+        let mend = "export COUNTERSIGN_TOKEN_FILE=...    # of an operator; an auditor of the tenant system sees the log's end";
         [Finding::warning(code, sentence, mend)]
     } else {
-        [Finding::problem(code, sentence, mend)]
+        [Finding::problem(
+            code,
+            sentence,
+            "countersign dev    # or --query-url for a platform elsewhere",
+        )]
     }
 }
 

@@ -61,11 +61,8 @@ fn parsed(version: &str) -> Option<(u32, u32, u32)> {
 }
 
 /// Whether every address answers, and development material stays on this machine.
-pub fn addresses(
-    listeners: &[ListenerFacts],
-    processes: &[ProcessFacts],
-    start: &str,
-) -> Vec<Finding> {
+pub fn addresses(facts: &LocalFacts, start: &str) -> Vec<Finding> {
+    let LocalFacts { listeners, processes, data_dir, .. } = facts;
     let (code, number) = ("doctor.port_unreachable", listeners.len());
     let silent = listeners.iter().filter(|one| !one.answers).map(|one| {
         Finding::problem(code, format!("nothing answers at {} for {}", one.address, one.of), start)
@@ -78,21 +75,23 @@ pub fn addresses(
         let sentence = format!("{of} takes development material at {address}, beyond this machine");
         Finding::problem(code, sentence, start)
     });
-    findings.extend(or_ok(
-        exposed.collect(),
-        code,
-        "development material is taken on loopback only",
-    ));
+    let good = "development material is taken on loopback only";
+    findings.extend(or_ok(exposed.collect(), code, good));
     let code = "doctor.not_ready";
     let unready = processes.iter().filter(|one| !one.is_ready).map(|one| {
-        let (name, says) =
-            (&one.name, if one.version.is_some() { "runs and" } else { "does not answer and" });
-        let log =
-            format!("tail logs/{name}.log    # in the data folder: it says what it waits for");
-        Finding::problem(code, format!("{name} {says} is not ready"), log)
+        let name = &one.name;
+        let says = if one.version.is_some() { "runs and" } else { "does not answer and" };
+        let log = quoted(&data_dir.join(format!("logs/{name}.log")));
+        Finding::problem(code, format!("{name} {says} is not ready"), format!("tail {log}"))
     });
     findings.extend(or_ok(unready.collect(), code, "every process is ready"));
     findings
+}
+
+/// Nothing runs: nothing answers anywhere.
+pub fn is_down(facts: &LocalFacts) -> bool {
+    let is_silent = facts.listeners.iter().all(|one| !one.answers);
+    is_silent && facts.log.is_err() && facts.database.is_err()
 }
 
 /// Whether anybody else can read a secret or enter where secrets are.
@@ -126,35 +125,28 @@ fn allowed_to_nobody_else(path: &PathFacts, facts: &LocalFacts) -> u32 {
     if path.path == facts.data_dir { 0o066 } else { 0o077 }
 }
 
-/// How long certificates still hold, and whether every identity is there.
-pub fn certificates(
-    facts: &LocalFacts,
-    now: DateTime<Utc>,
-    start: &str,
-    anew: &str,
-) -> Vec<Finding> {
+/// How long the certificates on disk still hold.
+pub fn certificates(facts: &LocalFacts, now: DateTime<Utc>, anew: &str) -> Vec<Finding> {
     let code = "doctor.certificate_expires";
-    let mut findings = Vec::new();
-    for CertificateFacts { of, not_after } in &facts.certificates {
-        findings.push(match not_after {
+    let judged =
+        facts.certificates.iter().map(|CertificateFacts { of, not_after }| match not_after {
             Ok(end) => certificate(of, *end - now, AUTHORITY_SOON, anew),
-            Err(why) => Finding::problem(
-                code,
-                format!("the certificate of {of} cannot be read: {why}"),
-                anew,
-            ),
+            Err(why) => {
+                let sentence = format!("the certificate of {of} cannot be read: {why}");
+                Finding::problem(code, sentence, anew)
+            }
         });
-    }
-    let mut silent = Vec::new();
+    judged.collect()
+}
+
+/// Whether every process gets its identity, and how long that holds.
+pub fn identities(facts: &LocalFacts, now: DateTime<Utc>, start: &str) -> Vec<Finding> {
+    let (mut findings, mut silent) = (Vec::new(), Vec::new());
     for ProcessFacts { name, identity: (socket, until), .. } in &facts.processes {
         match until {
             Ok(end) => {
-                findings.push(certificate(
-                    &format!("SVID of {name}"),
-                    *end - now,
-                    SVID_SOON,
-                    start,
-                ));
+                let of = format!("the SVID of {name}");
+                findings.push(certificate(&of, *end - now, SVID_SOON, start));
             }
             Err(why) => {
                 let sentence = format!("{name} gets no identity from {socket}: {why}");
@@ -172,13 +164,16 @@ pub fn certificates(
 
 fn certificate(of: &str, left: Duration, soon: Duration, mend: &str) -> Finding {
     let code = "doctor.certificate_expires";
+    let time = match left.num_days() {
+        0 => format!("{} minutes", left.num_minutes()),
+        days => format!("{days} days"),
+    };
     if left <= Duration::zero() {
-        Finding::problem(code, format!("{of}: the certificate has expired"), mend)
+        Finding::problem(code, format!("the certificate of {of} has expired"), mend)
     } else if left <= soon {
-        let sentence = format!("{of}: the certificate expires in {} minutes", left.num_minutes());
-        Finding::warning(code, sentence, mend)
+        Finding::warning(code, format!("the certificate of {of} expires in {time}"), mend)
     } else {
-        Finding::ok(code, format!("{of}: the certificate holds for {} hours", left.num_hours()))
+        Finding::ok(code, format!("the certificate of {of} holds for {time}"))
     }
 }
 

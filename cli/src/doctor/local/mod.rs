@@ -10,6 +10,7 @@ mod streams;
 mod work;
 
 pub use judge::judge;
+pub use machine::is_down;
 
 use super::apis::Access;
 use super::clock::Clock;

@@ -2,10 +2,11 @@
 
 use super::database::DatabaseFacts;
 use super::log::{LogFacts, Reader, ReaderKind};
-use crate::doctor::finding::{Finding, or_ok};
+use crate::doctor::finding::{Finding, or_ok, quoted};
+use std::path::Path;
 
 /// Readers that stay behind, and agents that do not pull.
-pub fn following(facts: &LogFacts, start: &str) -> Vec<Finding> {
+pub fn following(facts: &LogFacts, start: &str, data_dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (kind, code, plural) in [
         (ReaderKind::Mirror, "doctor.mirror_lag", "the mirror of the log is"),
@@ -25,9 +26,14 @@ pub fn following(facts: &LogFacts, start: &str) -> Vec<Finding> {
         ));
     }
     let code = "doctor.set_aside";
+    let log = quoted(&data_dir.join("logs/workflows.log"));
     let aside = facts.set_aside.iter().filter(|(_, count)| *count > 0).map(|(workflow, count)| {
         let sentence = format!("workflow {workflow} has set {count} events aside");
-        Finding::warning(code, sentence, "grep '\"set aside\"' logs/workflows.log    # in the data folder; then ops/runbooks/set-aside.md")
+        Finding::warning(
+            code,
+            sentence,
+            format!("grep '\"set aside\"' {log}    # then ops/runbooks/set-aside.md"),
+        )
     });
     findings.extend(or_ok(aside.collect(), code, "no workflow has set anything aside"));
     let code = "doctor.agent_away";
@@ -40,13 +46,15 @@ pub fn following(facts: &LogFacts, start: &str) -> Vec<Finding> {
 }
 
 /// What the projections could not read.
-pub fn tables(facts: &DatabaseFacts) -> Vec<Finding> {
+pub fn tables(facts: &DatabaseFacts, data_dir: &Path) -> Vec<Finding> {
+    let url = quoted(&data_dir.join("secrets/read-models.url"));
+    let policy = quoted(&data_dir.join("verify-policy.json"));
     let parked = match facts.parked {
         0 => Finding::ok("doctor.parked", "the projections have parked nothing"),
         number => Finding::problem(
             "doctor.parked",
             format!("{number} commits are parked: their aggregates are no longer projected"),
-            "psql \"$(cat secrets/read-models.url)\" -c 'SELECT * FROM parked'    # in the data folder: reasons",
+            format!("psql \"$(cat {url})\" -c 'SELECT * FROM parked'"),
         ),
     };
     let condemned = match facts.condemned {
@@ -54,7 +62,7 @@ pub fn tables(facts: &DatabaseFacts) -> Vec<Finding> {
         number => Finding::problem(
             "doctor.condemned",
             format!("{number} messages of the log are no valid commits: somebody else wrote them"),
-            "countersign audit verify --policy verify-policy.json    # in the data folder: as the auditor",
+            format!("countersign audit verify --policy {policy}    # as the auditor"),
         ),
     };
     vec![parked, condemned]

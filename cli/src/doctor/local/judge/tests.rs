@@ -220,3 +220,14 @@ fn what_could_not_be_looked_at_is_a_problem() {
     let found = broken(|facts| facts.database = Err("no connection".to_owned()));
     assert_eq!(found, [("doctor.not_seen", Severity::Problem)]);
 }
+
+#[test]
+fn a_stack_that_does_not_run_is_one_finding() {
+    let found = broken(|facts| {
+        facts.listeners[0].answers = false;
+        facts.processes[0].version = None;
+        facts.log = Err("no connection".to_owned());
+        facts.database = Err("no connection".to_owned());
+    });
+    assert_eq!(found, [("doctor.not_running", Severity::Problem)]);
+}
