@@ -42,6 +42,8 @@ pub enum Noun {
     /// Run the whole platform on this machine, for development.
     #[cfg(feature = "dev")]
     Dev(crate::dev::DevArguments),
+    /// Look at everything, say what is wrong and how to mend it: 0 without a problem, else 1.
+    Doctor(DoctorArguments),
     /// Private keys of approvers.
     #[command(subcommand)]
     Key(KeyVerb),
@@ -59,6 +61,18 @@ pub enum Noun {
     Audit(AuditVerb),
     /// Show which program this is.
     Version,
+}
+
+/// `doctor`
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArguments {
+    /// The data folder of a development stack [default: as `dev`, unless an API is named].
+    #[cfg(feature = "dev")]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A job without a result is stuck after so many minutes.
+    #[arg(long, default_value_t = 15, value_name = "MINUTES")]
+    pub stuck_minutes: u32,
 }
 
 /// `key ...`
@@ -320,6 +334,7 @@ mod tests {
     #[test]
     fn every_verb_is_understood() {
         for line in [
+            "countersign doctor --stuck-minutes 60 -o json",
             "countersign key generate --out k.pem",
             "countersign key show k.pem",
             "countersign source add --name shop --environment dev --agent edge --label a=b",

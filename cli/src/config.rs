@@ -52,6 +52,31 @@ pub fn load(global: &Global) -> Result<Settings, CliError> {
     load_with(global, &variable)
 }
 
+/// As [`load`], with the files that hold the token.
+pub fn load_with_files(global: &Global) -> Result<(Settings, Vec<PathBuf>), CliError> {
+    let settings = load(global)?;
+    let file = file(global.config.as_deref(), &variable)?;
+    let mut files = Vec::new();
+    if variable(TOKEN).is_none() {
+        match (variable(TOKEN_FILE), &file) {
+            (Some(path), _) => files.push(path.into()),
+            (None, Configured { token: Some(_), .. }) => {
+                files.extend(global.config.clone().or_else(|| default_path(&variable)));
+            }
+            (None, Configured { token_file, .. }) => files.extend(token_file.clone()),
+        }
+    }
+    Ok((settings, files))
+}
+
+/// Whether somebody said which platform is meant.
+#[cfg(feature = "dev")]
+pub fn names_an_api(global: &Global) -> bool {
+    let configured = file(global.config.as_deref(), &variable);
+    let is_named = |file: Configured| file.command_api.is_some() || file.query_api.is_some();
+    global.api_url.is_some() || global.query_url.is_some() || configured.is_ok_and(is_named)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is where the command line reads configuration")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

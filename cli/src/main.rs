@@ -8,6 +8,7 @@ mod clock;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
+mod doctor;
 mod error;
 mod exit;
 mod files;
@@ -44,6 +45,7 @@ async fn run(global: args::Global, noun: Noun, output: &Output) -> Result<Exit, 
     match noun {
         #[cfg(feature = "dev")]
         Noun::Dev(arguments) => Ok(dev::run(arguments, output.clone()).await.map(|()| Exit::Ok)?),
+        Noun::Doctor(arguments) => doctor::run(&arguments, &global, output).await,
         Noun::Key(verb) => keys::run(&verb, output),
         Noun::Source(verb) => sources::run(verb, &session::open(&global)?, output).await,
         Noun::Change(verb) => changes::run(verb, &session::open(&global)?, output).await,

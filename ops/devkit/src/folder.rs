@@ -99,15 +99,19 @@ pub fn read(path: &Path) -> Result<Option<String>, FolderError> {
 /// The folder for sockets of a data folder: inside it, or a short one in `/tmp` if its path is too
 /// long for a socket.
 pub fn for_sockets(data_dir: &Path) -> Result<PathBuf, FolderError> {
-    let inside = data_dir.join("sockets");
-    let folder = if inside.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
-        inside
-    } else {
-        let uid = nix::unistd::Uid::effective();
-        PathBuf::from(format!("/tmp/countersign-{uid}-{}", fingerprint(data_dir)))
-    };
+    let folder = of_sockets(data_dir);
     make(&folder, 0o700)?;
     Ok(folder)
+}
+
+/// Where the folder for sockets is, made or not.
+pub fn of_sockets(data_dir: &Path) -> PathBuf {
+    let inside = data_dir.join("sockets");
+    if inside.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
+        return inside;
+    }
+    let uid = nix::unistd::Uid::effective();
+    PathBuf::from(format!("/tmp/countersign-{uid}-{}", fingerprint(data_dir)))
 }
 
 /// 16 hex characters that stand for a path.

@@ -217,6 +217,22 @@ impl Drop for Postgres {
     }
 }
 
+/// Rows of text that a statement gives at `url`, whose user need not be the superuser.
+pub async fn rows(url: &str, statement: &str) -> Result<Vec<Vec<String>>, PostgresError> {
+    let sql = |source| PostgresError::Sql { what: "ask PostgreSQL".to_owned(), source };
+    let config: tokio_postgres::Config = url.parse().map_err(sql)?;
+    let session = session(&config).await.map_err(sql)?;
+    let answers = session.client.simple_query(statement).await.map_err(sql)?;
+    let rows = answers.iter().filter_map(|answer| match answer {
+        tokio_postgres::SimpleQueryMessage::Row(row) => {
+            let cells = (0..row.len()).map(|index| row.get(index).unwrap_or_default().to_owned());
+            Some(cells.collect())
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
 struct Session {
     client: tokio_postgres::Client,
     task: tokio::task::AbortHandle,
@@ -228,20 +244,19 @@ impl Drop for Session {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the task lives and ends with its session")]
 async fn connect(
     port: u16,
     password: &str,
     database: &str,
 ) -> Result<Session, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::Config::new()
-        .host("127.0.0.1")
-        .port(port)
-        .user(SUPERUSER)
-        .password(password)
-        .dbname(database)
-        .connect(tokio_postgres::NoTls)
-        .await?;
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(port).user(SUPERUSER).password(password).dbname(database);
+    session(&config).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the task lives and ends with its session")]
+async fn session(config: &tokio_postgres::Config) -> Result<Session, tokio_postgres::Error> {
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
     let task = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a PostgreSQL session of devkit ended");

@@ -6,4 +6,4 @@ mod messages;
 mod workload_api;
 
 pub use authority::{Authority, AuthorityError, Svid};
-pub use workload_api::{WorkloadApi, WorkloadApiError};
+pub use workload_api::{WorkloadApi, WorkloadApiError, socket_of};

@@ -163,8 +163,13 @@ impl Client {
 
     /// How far the answer to a read is (`Cs-Position`: `<origin>:<sequence>`), if it says so.
     pub async fn served_position(&self, path: &str) -> Result<Option<String>, ClientError> {
+        self.header(path, ledger::POSITION_HEADER).await
+    }
+
+    /// A header of the answer to a read, if it is there.
+    pub async fn header(&self, path: &str, name: &str) -> Result<Option<String>, ClientError> {
         let (_, response) = self.fetch(path, None).await?;
-        let header = response.headers().get(ledger::POSITION_HEADER);
+        let header = response.headers().get(name);
         Ok(header.and_then(|value| value.to_str().ok()).map(str::to_owned))
     }
 
@@ -219,8 +224,21 @@ async fn successful(url: &str, response: Response) -> Result<Response, ClientErr
 
 /// Whether a process says on its operations port (`http://host:port`) that it is ready.
 pub async fn is_ready(operations: &str) -> bool {
+    let answer = probe(operations, "/readyz").await;
+    answer.is_some_and(|answer| answer.status().is_success())
+}
+
+/// The version that a process tells on its operations port (`http://host:port`).
+pub async fn process_version(operations: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        version: String,
+    }
+    let told: Told = probe(operations, "/version").await?.json().await.ok()?;
+    Some(told.version)
+}
+
+async fn probe(operations: &str, path: &str) -> Option<Response> {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build();
-    let Ok(client) = client else { return false };
-    let answer = client.get(format!("{operations}/readyz")).send().await;
-    answer.is_ok_and(|answer| answer.status().is_success())
+    client.ok()?.get(format!("{operations}{path}")).send().await.ok()
 }

@@ -11,5 +11,5 @@ pub mod reads;
 
 pub use bodies::{ReceiptBody, receipt_body};
 pub use chunks::Chunks;
-pub use connection::{Cause, Client, Credential, Replayed, is_ready};
+pub use connection::{Cause, Client, Credential, Replayed, is_ready, process_version};
 pub use error::{ClientError, FieldError, ProblemBody};

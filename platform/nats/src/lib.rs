@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod connection;
+pub mod inspect;
 pub mod positions;
 pub mod queues;
 mod stream_check;
@@ -12,6 +13,7 @@ pub mod subjects;
 
 pub use batch::{Batch, ReadError, StoredMessage};
 pub use connection::{Connection, ConnectionError, ConnectionEvent};
+pub use inspect::{Difference, InspectError};
 pub use positions::{PositionError, Positions, Saved};
 pub use queues::{AgentQueue, Delivery, JobQueue, PublishFailure, QueueError, ResultQueue};
 pub use streams::ProvisionError;

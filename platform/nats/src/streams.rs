@@ -82,14 +82,7 @@ pub async fn provision_control(
     shard: &str,
     replicas: usize,
 ) -> Result<(), ProvisionError> {
-    for origin in origin_streams(shard, replicas)? {
-        let from = External {
-            api_prefix: subjects::LOG_API_PREFIX.to_owned(),
-            delivery_prefix: Some(subjects::LOG_DELIVERY_PREFIX.to_owned()),
-        };
-        ensure(operator, mirror(origin, from)).await?;
-    }
-    for config in [jobs_stream(replicas), results_stream(replicas), positions_stream(replicas)] {
+    for config in control_streams(shard, replicas)? {
         ensure(operator, config).await?;
     }
     let durable = pull::Config {
@@ -107,12 +100,7 @@ pub async fn provision_agents(
     operator: &Connection,
     replicas: usize,
 ) -> Result<(), ProvisionError> {
-    let from = External {
-        api_prefix: subjects::CONTROL_API_PREFIX.to_owned(),
-        delivery_prefix: Some(subjects::CONTROL_DELIVERY_PREFIX.to_owned()),
-    };
-    let config = Config { max_consumers: AGENTS, ..mirror(jobs_stream(replicas), from) };
-    ensure(operator, config).await
+    ensure(operator, agents_stream(replicas)).await
 }
 
 /// Makes the durable by which one agent pulls its jobs. `operator` is the AGENTS account's
@@ -139,7 +127,7 @@ impl ProvisionError {
 }
 
 /// The three streams of the LOG account for one shard, with the checkpoints last.
-fn origin_streams(shard: &str, replicas: usize) -> Result<[Config; 3], NameError> {
+pub(crate) fn origin_streams(shard: &str, replicas: usize) -> Result<[Config; 3], NameError> {
     let make = |name, subject| Config {
         name,
         subjects: vec![subject],
@@ -153,6 +141,28 @@ fn origin_streams(shard: &str, replicas: usize) -> Result<[Config; 3], NameError
         make(subjects::blobs_stream(shard)?, subjects::blob_all(shard)?),
         make(subjects::checkpoints_stream(shard)?, subjects::checkpoints(shard)?),
     ])
+}
+
+/// The streams of the CTL account: the mirrors of one shard, then its own.
+pub(crate) fn control_streams(shard: &str, replicas: usize) -> Result<Vec<Config>, NameError> {
+    let mirrors = origin_streams(shard, replicas)?.map(|origin| {
+        let from = External {
+            api_prefix: subjects::LOG_API_PREFIX.to_owned(),
+            delivery_prefix: Some(subjects::LOG_DELIVERY_PREFIX.to_owned()),
+        };
+        mirror(origin, from)
+    });
+    let own = [jobs_stream(replicas), results_stream(replicas), positions_stream(replicas)];
+    Ok(mirrors.into_iter().chain(own).collect())
+}
+
+/// The only stream of the AGENTS account: the mirror of the jobs.
+pub(crate) fn agents_stream(replicas: usize) -> Config {
+    let from = External {
+        api_prefix: subjects::CONTROL_API_PREFIX.to_owned(),
+        delivery_prefix: Some(subjects::CONTROL_DELIVERY_PREFIX.to_owned()),
+    };
+    Config { max_consumers: AGENTS, ..mirror(jobs_stream(replicas), from) }
 }
 
 fn jobs_stream(replicas: usize) -> Config {

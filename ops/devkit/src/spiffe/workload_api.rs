@@ -25,6 +25,7 @@ use super::Authority;
 use super::messages::{
     X509BundlesRequest, X509BundlesResponse, X509Svid, X509SvidRequest, X509SvidResponse,
 };
+use crate::folder;
 
 /// How long [`WorkloadApi::source`] waits for the first SVID.
 const FIRST_SVID: Duration = Duration::from_secs(10);
@@ -134,6 +135,11 @@ impl WorkloadApi {
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
+}
+
+/// Where the socket of `id` is while a stack runs on `data_dir` and serves it.
+pub fn socket_of(data_dir: &Path, id: &str) -> PathBuf {
+    folder::of_sockets(data_dir).join(socket_name(id))
 }
 
 /// Readable, unique and short: the last path segment and 8 hex characters of the whole id.
