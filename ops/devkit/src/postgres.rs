@@ -191,8 +191,7 @@ impl Postgres {
         let user = run_as()?;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let started =
-                launch(&self.binaries, &self.folder, self.port, self.ephemeral, user)?;
+            let started = launch(&self.binaries, &self.folder, self.port, self.ephemeral, user)?;
             let ready = || async { connect(self.port, &self.password, "postgres").await.ok() };
             match started.until(PATIENCE, ready).await {
                 Ok(_) => {

@@ -63,7 +63,8 @@ fn forward(path: &Path, name: &str) -> Option<(PathBuf, String)> {
     }
     let stem = name.strip_suffix(".sql")?;
     let backward = [".down", ".undo"].iter().any(|suffix| stem.ends_with(suffix));
-    let undo = stem.strip_prefix('U').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let undo =
+        stem.strip_prefix('U').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     (!backward && !undo).then(|| (path.to_owned(), name.to_owned()))
 }
 
@@ -80,7 +81,11 @@ fn place(name: &str) -> Option<Place> {
         .map(|number| number.parse().ok())
         .collect();
     let version = version?;
-    (repeatable || !version.is_empty()).then(|| Place { repeatable, version, name: name.to_owned() })
+    (repeatable || !version.is_empty()).then(|| Place {
+        repeatable,
+        version,
+        name: name.to_owned(),
+    })
 }
 
 /// The forward section where a tool keeps both directions in one file; else the whole file.
@@ -139,7 +144,11 @@ mod tests {
 
     #[test]
     fn a_folder_per_migration_runs_its_forward_file() {
-        let files = ["20240102_b/migration.sql", "2024-01-01-000000_a/up.sql", "2024-01-01-000000_a/down.sql"];
+        let files = [
+            "20240102_b/migration.sql",
+            "2024-01-01-000000_a/up.sql",
+            "2024-01-01-000000_a/down.sql",
+        ];
         let seen = names(&files.map(|name| (name, "select 1;"))).unwrap();
         assert_eq!(seen, ["2024-01-01-000000_a/up.sql", "20240102_b/migration.sql"]);
     }
@@ -149,7 +158,10 @@ mod tests {
         let goose = "-- +goose Up\ncreate table a ();\n-- +goose Down\ndrop table a;\n";
         assert_eq!(section(goose.into()), b"-- +goose Up\ncreate table a ();\n");
         let dbmate = "-- migrate:up transaction:true\ncreate table a ();\n\n-- migrate:down\ndrop table a;\n";
-        assert_eq!(section(dbmate.into()), b"-- migrate:up transaction:true\ncreate table a ();\n\n");
+        assert_eq!(
+            section(dbmate.into()),
+            b"-- migrate:up transaction:true\ncreate table a ();\n\n"
+        );
         let plain = "create table a ();\r\n";
         assert_eq!(section(plain.into()), plain.as_bytes());
     }
@@ -158,6 +170,8 @@ mod tests {
     fn what_has_no_place_or_no_files_is_an_error() {
         let error = names(&[("schema.sql", "select 1;")]).unwrap_err().to_string();
         assert_eq!(error, "schema.sql fits none of the namings: it must begin with a version");
-        assert!(names(&[("README.md", "")]).unwrap_err().to_string().ends_with("holds no migrations"));
+        assert!(
+            names(&[("README.md", "")]).unwrap_err().to_string().ends_with("holds no migrations")
+        );
     }
 }

@@ -116,7 +116,8 @@ impl Sides<'_> {
             return Ok(Ours::Applied);
         }
         let code = seen.change.code.unwrap_or(seen.change.state);
-        let sqlstate = code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+        let sqlstate =
+            code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
         Ok(if sqlstate { Ours::Failed(code) } else { Ours::Refused(code) })
     }
 

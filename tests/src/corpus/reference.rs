@@ -1,8 +1,8 @@
 //! PostgreSQL's own tools beside the platform: `psql` runs the same files, `pg_dump` says what came of them.
 
 use anyhow::{Context as _, bail};
-use devkit::preflight;
 use devkit::postgres::SUPERUSER;
+use devkit::preflight;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 use tokio_postgres::config::Host;
@@ -42,7 +42,9 @@ impl Tools {
     pub async fn prepare(platform: &Platform) -> anyhow::Result<Self> {
         let servers = preflight::setup(|line| tracing::info!("{line}")).await?;
         let url: tokio_postgres::Config = platform.target()?.url.parse()?;
-        let Some(Host::Tcp(host)) = url.get_hosts().first() else { bail!("a target without a host") };
+        let Some(Host::Tcp(host)) = url.get_hosts().first() else {
+            bail!("a target without a host")
+        };
         let password = String::from_utf8(url.get_password().context("no password")?.to_vec())?;
         let tools = Self {
             folder: beside_the_server(&servers.postgres.folder)?,
@@ -85,7 +87,11 @@ impl Tools {
     }
 
     /// Runs a file as `psql` would in one transaction; `Err` is what it said.
-    pub async fn run_file(&self, database: &str, file: &Path) -> anyhow::Result<Result<(), String>> {
+    pub async fn run_file(
+        &self,
+        database: &str,
+        file: &Path,
+    ) -> anyhow::Result<Result<(), String>> {
         self.psql(database, &["-1".as_ref(), "-f".as_ref(), file.as_os_str()]).await
     }
 

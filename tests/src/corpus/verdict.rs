@@ -124,9 +124,14 @@ mod tests {
     #[test]
     fn only_what_is_equal_or_was_asked_to_be_skipped_holds() {
         let code = || "changes.sql_not_transactional".to_owned();
-        let held = [Verdict::Equal, Verdict::FailedAlike { code: code() }, Verdict::Skipped { code: code() }];
+        let held = [
+            Verdict::Equal,
+            Verdict::FailedAlike { code: code() },
+            Verdict::Skipped { code: code() },
+        ];
         assert!(held.iter().all(Verdict::holds));
-        let bad = [Verdict::Refused { code: code() }, Verdict::Empty, Verdict::Differs { how: code() }];
+        let bad =
+            [Verdict::Refused { code: code() }, Verdict::Empty, Verdict::Differs { how: code() }];
         assert!(!bad.iter().any(Verdict::holds));
         let mut summary = Summary::default();
         held.iter().chain(&bad).for_each(|verdict| summary.count(verdict));

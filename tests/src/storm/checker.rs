@@ -131,7 +131,11 @@ async fn read_models(fleet: &Fleet, findings: &mut Findings) -> anyhow::Result<(
         let deadline = Instant::now() + PATIENCE;
         // Before its first batch the worker has no tables yet.
         while reached(client).await.unwrap_or_default() < end {
-            anyhow::ensure!(Instant::now() < deadline, "the log is not projected:\n{}", worker.log_tail());
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the log is not projected:\n{}",
+                worker.log_tail()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

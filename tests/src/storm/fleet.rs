@@ -90,8 +90,7 @@ impl Fleet {
         platform.stop().await?;
         let servers = preflight::setup(|line| tracing::info!("{line}")).await?;
         let agents = vec![Agent { tenant: TENANT.to_owned(), name: AGENT.to_owned() }];
-        let options =
-            Options { data_dir: Some(data.to_owned()), agents, ..Options::default() };
+        let options = Options { data_dir: Some(data.to_owned()), agents, ..Options::default() };
         let stack = Stack::start_with(&servers, options).await?;
         let links = links(&stack, &card).await?;
         let mut services = BTreeMap::new();
@@ -107,8 +106,7 @@ impl Fleet {
         }
         let port = link(&links, "people to command-api")?.port();
         card.command_api = format!("http://127.0.0.1:{port}");
-        let fleet =
-            Self { card, data: data.to_owned(), stack: Mutex::new(stack), services, links };
+        let fleet = Self { card, data: data.to_owned(), stack: Mutex::new(stack), services, links };
         for (name, service) in &fleet.services {
             ready(name, service).await?;
         }
@@ -160,7 +158,8 @@ impl Fleet {
         let owner = format!("ALTER DATABASE {name} OWNER TO read_models;");
         postgres.execute("postgres", &owner).await?;
         postgres.execute(name, "ALTER SCHEMA public OWNER TO read_models;").await?;
-        let (url, _) = self.card.database_url.rsplit_once('/').context("a URL without a database")?;
+        let (url, _) =
+            self.card.database_url.rsplit_once('/').context("a URL without a database")?;
         Ok(format!("{url}/{name}"))
     }
 

@@ -75,7 +75,10 @@ pub async fn rage(plan: Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     let scratch = Scratch::new()?;
     let fleet = Fleet::start(&scratch.path().join("d")).await?;
     prepare(&fleet).await?;
-    tell(&format!("everything runs after {:.1} s; the storm begins", began.elapsed().as_secs_f64()));
+    tell(&format!(
+        "everything runs after {:.1} s; the storm begins",
+        began.elapsed().as_secs_f64()
+    ));
     let memory = Arc::new(Memory::default());
     let over = CancellationToken::new();
     let changes = async {
