@@ -1,0 +1,1 @@
+//! A leader that was stopped in time and goes on as if nothing had happened.
