@@ -54,8 +54,11 @@ impl Servers {
     }
 
     pub async fn log_at(&self, url: &str) -> anyhow::Result<EventLog> {
-        let connection = self.connect(url, COMMAND_API).await?;
-        Ok(EventLog::open(&connection, identity()?, writer()).await?)
+        self.log_over(&self.connect(url, COMMAND_API).await?).await
+    }
+
+    pub async fn log_over(&self, connection: &Connection) -> anyhow::Result<EventLog> {
+        Ok(EventLog::open(connection, identity()?, writer()).await?)
     }
 
     /// Reads the mirror.
