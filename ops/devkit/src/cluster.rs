@@ -2,7 +2,7 @@
 //!
 //! A node can be stopped in time, killed and started again, and the leader of a stream can be asked for.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ pub const NODES: usize = 3;
 /// Life of an issued SVID.
 const SVID_TTL: Duration = Duration::from_hours(1);
 /// How long nodes may take to find each other, and a stream to find another leader.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a state that is waited for is asked for.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -53,7 +53,7 @@ impl Cluster {
         let sockets = folder::for_sockets(&data_dir)?;
         let workload_api = WorkloadApi::serve(&sockets, Arc::new(authority), SVID_TTL);
         let mut nodes = Vec::new();
-        for member in members(data_dir.clone())? {
+        for member in members(&data_dir)? {
             let folder = data_dir.join(&member.name);
             let (binary, authority) = (&servers.nats_server, workload_api.authority());
             let node = NatsServer::start_as(binary, &folder, authority, SHARD, Some(member));
@@ -144,12 +144,12 @@ fn name(index: usize) -> String {
     format!("node-{index}")
 }
 
-fn members(folder: PathBuf) -> Result<Vec<Member>, FolderError> {
-    let ports: [u16; NODES] = ports::free().map_err(failed("find free ports for", &folder))?;
+fn members(folder: &Path) -> Result<Vec<Member>, FolderError> {
+    let ports: [u16; NODES] = ports::free().map_err(failed("find free ports for", folder))?;
     let mut secret = [0; 16];
     getrandom::fill(&mut secret)
         .map_err(std::io::Error::from)
-        .map_err(failed("find a password for", &folder))?;
+        .map_err(failed("find a password for", folder))?;
     let member = |(index, route_port): (usize, &u16)| Member {
         name: name(index),
         route_port: *route_port,

@@ -8,14 +8,18 @@ use crate::servers::{Servers, data_source, followed, lock, register, release};
 use crate::world::request;
 use anyhow::{Context as _, ensure};
 use countersign_event_log as event_log;
-use domain::catalog::{DataSource, DataSourceCommand};
+use domain::catalog::{DataSource, DataSourceCommand, DataSourceError};
+use domain::refusal::Refusal as _;
 use event_log::{Answered, EventLog, ExecuteError, Recorded, Request, Target};
 use futures::future::try_join_all;
 use ledger::Receipt;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 const STEPS: usize = 24;
+/// The scripts of a test that is to be short.
+const SEEDS: Range<u64> = 0..6;
 
 /// One script on one aggregate, and what came of it.
 struct Run<'a> {
@@ -186,14 +190,49 @@ async fn agrees(servers: Servers, seeds: Range<u64>) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_short_scripts_meet_every_rule() {
+    let mut met = BTreeMap::<&str, u32>::new();
+    for seed in SEEDS {
+        let mut model = Model::default();
+        for step in script(seed, STEPS) {
+            let (kind, attempts) = match step {
+                Step::One(_, attempt) => ("one", vec![attempt]),
+                Step::Both(one, two) if one.command == two.command => ("same", vec![one, two]),
+                Step::Both(one, two) => ("both", vec![one, two]),
+                Step::Lost(After::Dies, attempt) => ("lost, dies", vec![attempt]),
+                Step::Lost(After::Waits, attempt) => ("lost, waits", vec![attempt]),
+            };
+            for attempt in attempts {
+                let answer = match model.answer(&attempt) {
+                    Answer::Recorded { replayed: true, .. } => "replayed",
+                    Answer::Recorded { .. } if kind.starts_with("lost") => kind,
+                    Answer::Recorded { .. } => "recorded",
+                    Answer::Refused(refusal) => refusal.code(),
+                    Answer::OtherBody => "other body",
+                    Answer::Stale { .. } => "stale",
+                };
+                *met.entry(answer).or_default() += 1;
+            }
+            *met.entry(kind).or_default() += 1;
+        }
+    }
+    let refusals = DataSourceError::CATALOGUE.iter().map(|entry| entry.code);
+    let refusals = refusals.filter(|code| *code != DataSourceError::QueueFull.code());
+    let rules = ["recorded", "replayed", "other body", "stale", "both", "same"];
+    for rule in rules.into_iter().chain(["lost, dies", "lost, waits"]).chain(refusals) {
+        assert!(met.contains_key(rule), "no script meets {rule}: {met:?}");
+    }
+}
+
 #[tokio::test]
 async fn one_server_agrees_with_the_model() -> anyhow::Result<()> {
-    agrees(Servers::one().await?, 0..6).await
+    agrees(Servers::one().await?, SEEDS).await
 }
 
 #[tokio::test]
 async fn three_servers_agree_with_the_model() -> anyhow::Result<()> {
-    agrees(Servers::three().await?, 0..6).await
+    agrees(Servers::three().await?, SEEDS).await
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ impl Author {
         match (self.rng.u8(0..10), earlier) {
             (0..3, Some(again)) => again,
             (3, Some(again)) => Attempt { body: format!("not {}", again.body), ..again },
-            _ if first => self.made(Ask::Register, None),
+            // Not always: what is not there is asked for, too.
+            _ if first && self.rng.bool() => self.made(Ask::Register, None),
             _ => self.fresh(),
         }
     }
