@@ -162,6 +162,7 @@ async fn a_stale_leader_answers_nothing_from_what_it_knew() -> anyhow::Result<()
     let waits = matches!(second, Err(ExecuteError::Refused(DataSourceError::AlreadyWaiting)));
     assert!(waits, "{second:?}");
     let last = live.reader().last_sequence().await?;
+    // A mirror whose origin lost its leader is fed again by the server after up to half a minute.
     for follower in &mut followers {
         acknowledged.is_all_of(&followed(follower, last).await?)?;
     }
