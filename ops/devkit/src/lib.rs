@@ -2,6 +2,7 @@
 //! processes and tasks of `countersign dev`, the demo and every test. Nothing here is a mock.
 
 pub mod children;
+pub mod cluster;
 mod environment;
 pub mod folder;
 pub mod identities;
@@ -14,5 +15,6 @@ pub mod stack;
 pub mod workspace;
 
 pub use children::{Child, ChildError, Program};
+pub use cluster::Cluster;
 pub use environment::default_data_dir;
 pub use stack::{Options, Stack, StackError, claim};

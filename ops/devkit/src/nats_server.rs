@@ -3,6 +3,8 @@
 mod configuration;
 mod permissions;
 
+pub(crate) use configuration::Member;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -67,6 +69,7 @@ pub struct NatsServer {
     shard: String,
     port: u16,
     agents: Vec<Agent>,
+    member: Option<Member>,
     child: Child,
 }
 
@@ -78,6 +81,17 @@ impl NatsServer {
         folder: &Path,
         authority: &Authority,
         shard: &str,
+    ) -> Result<Self, NatsServerError> {
+        Self::start_as(binary, folder, authority, shard, None).await
+    }
+
+    /// As [`NatsServer::start`], as one node of a cluster if there is one.
+    pub(crate) async fn start_as(
+        binary: &Path,
+        folder: &Path,
+        authority: &Authority,
+        shard: &str,
+        member: Option<Member>,
     ) -> Result<Self, NatsServerError> {
         folder::make(folder, 0o700)?;
         let id = identities::service(identities::NATS)?;
@@ -91,12 +105,12 @@ impl NatsServer {
         loop {
             attempts += 1;
             let port = ports::remembered(&folder.join("port"))?;
-            configure(folder, port, shard, &agents)?;
+            configure(folder, port, shard, &agents, member.as_ref())?;
             match launch(binary, folder, port).await {
                 Ok(child) => {
                     let (binary, folder) = (binary.to_owned(), folder.to_owned());
                     let shard = shard.to_owned();
-                    return Ok(Self { binary, folder, shard, port, agents, child });
+                    return Ok(Self { binary, folder, shard, port, agents, member, child });
                 }
                 Err(error) if attempts == PORT_ATTEMPTS || ports::is_free(port) => {
                     return Err(error.into());
@@ -155,6 +169,11 @@ impl NatsServer {
     /// `kill -9`, then a start on the same port and data.
     pub async fn crash(&mut self) -> Result<(), NatsServerError> {
         self.child.kill().await;
+        self.start_again().await
+    }
+
+    /// Starts the process that has ended again, on the same port and data.
+    pub(crate) async fn start_again(&mut self) -> Result<(), NatsServerError> {
         self.child = launch(&self.binary, &self.folder, self.port).await?;
         Ok(())
     }
@@ -164,7 +183,7 @@ impl NatsServer {
         let text = serde_json::to_vec_pretty(&self.agents)
             .map_err(|source| NatsServerError::Agents { path: path.clone(), source })?;
         folder::write_private(&path, &text)?;
-        configure(&self.folder, self.port, &self.shard, &self.agents)?;
+        configure(&self.folder, self.port, &self.shard, &self.agents, self.member.as_ref())?;
         let count = || self.child.log_text().matches(RELOADED).count();
         let before = count();
         self.child.signal(Signal::SIGHUP);
@@ -184,8 +203,9 @@ fn configure(
     port: u16,
     shard: &str,
     agents: &[Agent],
+    member: Option<&Member>,
 ) -> Result<(), NatsServerError> {
-    let facts = configuration::Facts { folder, port, shard, agents };
+    let facts = configuration::Facts { folder, port, shard, agents, member };
     let text = configuration::render(&facts)?;
     Ok(folder::write_private(&folder.join("nats.conf"), text.as_bytes())?)
 }

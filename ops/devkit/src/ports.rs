@@ -20,6 +20,19 @@ pub fn remembered(file: &Path) -> Result<u16, FolderError> {
     Ok(port)
 }
 
+/// Free ports, each another one.
+pub fn free<const N: usize>() -> std::io::Result<[u16; N]> {
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        // Held until all are found, so that none is found twice.
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
 /// Whether a server could listen on this port now.
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()

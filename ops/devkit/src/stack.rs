@@ -206,6 +206,15 @@ impl Stack {
         connect_service(&self.workload_api, &self.nats.url(), service).await
     }
 
+    /// As [`Stack::connect_service`], through whatever listens at `url`.
+    pub async fn connect_service_at(
+        &self,
+        url: &str,
+        service: &str,
+    ) -> Result<Connection, StackError> {
+        connect_service(&self.workload_api, url, service).await
+    }
+
     /// Connects to NATS as an agent that was admitted before.
     pub async fn connect_agent(&self, tenant: &str, name: &str) -> Result<Connection, StackError> {
         let id = identities::agent(tenant, name)?;
@@ -278,7 +287,7 @@ async fn start_nats(
     Ok((server, operator))
 }
 
-async fn connect_service(
+pub(crate) async fn connect_service(
     workload_api: &WorkloadApi,
     url: &str,
     service: &str,

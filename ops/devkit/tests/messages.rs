@@ -112,6 +112,28 @@ async fn a_batched_read_gives_one_aggregate_in_order_and_says_how_much_is_left()
 }
 
 #[tokio::test]
+async fn the_leader_gives_one_aggregate_in_order_too() -> anyhow::Result<()> {
+    let stack = stand::stack().await?;
+    let api = stack.connect_service(identities::COMMAND_API).await?;
+    let subject = subjects::log("main", TENANT, "change", CHANGE)?;
+    let other = subjects::log("main", TENANT, "change", OTHER)?;
+    for body in ["1", "2", "3"] {
+        append(&api, &subject, body).await?;
+        append(&api, &other, "other").await?;
+    }
+    let full = batch::messages_from_leader(&api, "CS_LOG_main", &subject, 1, 2).await?;
+    let sequences: Vec<u64> = full.messages.iter().map(|message| message.sequence).collect();
+    assert_eq!(sequences, [1, 3]);
+    assert!(full.pending > 0, "there may be more");
+    let rest = batch::messages_from_leader(&api, "CS_LOG_main", &subject, 4, 2).await?;
+    assert_eq!((rest.messages.len(), rest.pending), (1, 0));
+    assert_eq!(rest.messages[0].payload, "3");
+    let beyond = batch::messages_from_leader(&api, "CS_LOG_main", &subject, 6, 2).await?;
+    assert!(beyond.messages.is_empty() && beyond.pending == 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_last_of_each_subject_is_read_as_of_one_point_of_the_stream() -> anyhow::Result<()> {
     let stack = stand::stack().await?;
     let api = stack.connect_service(identities::COMMAND_API).await?;

@@ -87,8 +87,18 @@ impl EventLog {
         patience: &mut Patience,
     ) -> Result<(), LogError> {
         let (connection, stream) = (&self.reader.connection, self.reader.stream());
-        let newest = batch::last_on_leader(connection, &stream, subject).await?;
-        let newest = newest.map_or(0, |message| message.sequence);
+        let newest = loop {
+            // A node that has just lost or regained its place says that it cannot tell.
+            match batch::last_on_leader(connection, &stream, subject).await {
+                Ok(newest) => break newest.map_or(0, |message| message.sequence),
+                Err(error) => {
+                    tracing::warn!(%error, "the leader has not answered");
+                    if !patience.pause().await {
+                        return Err(error.into());
+                    }
+                }
+            }
+        };
         while loaded.last_sequence < newest {
             self.reader.read_on(subject, loaded).await?;
             let read = loaded.last_sequence;

@@ -6,7 +6,8 @@ use crate::recording::Recording;
 use bytes::Bytes;
 use cqrs_es::{Aggregate, EventEnvelope};
 use ledger::{HASH_HEADER, Head, LogIdentity, SIGNATURE_HEADER, Stored, judge};
-use nats::{Connection, StoredMessage, batch, subjects};
+use nats::batch::{self, Batch};
+use nats::{Connection, ReadError, StoredMessage, subjects};
 use std::collections::HashMap;
 use std::sync::Arc;
 use trust::encoding::Sha256Digest;
@@ -86,15 +87,31 @@ impl Reader {
     ) -> Result<(), LogError> {
         loop {
             let from = loaded.last_sequence + 1;
-            let batch =
-                batch::messages_from(&self.connection, &self.stream(), subject, from, BATCH)
-                    .await?;
+            let batch = self.messages(&self.stream(), subject, from, BATCH).await?;
             for message in &batch.messages {
                 loaded.take_in(&self.identity, message)?;
             }
             if batch.messages.is_empty() || batch.pending == 0 {
                 return Ok(());
             }
+        }
+    }
+
+    /// Any replica answers; while the servers have not noticed that one is silent, the leader is asked instead.
+    async fn messages(
+        &self,
+        stream: &str,
+        subject: &str,
+        from: u64,
+        limit: u32,
+    ) -> Result<Batch, ReadError> {
+        let connection = &self.connection;
+        match batch::messages_from(connection, stream, subject, from, limit).await {
+            Err(ReadError::Incomplete { .. }) if connection.is_connected() => {
+                tracing::warn!(stream, "a replica does not answer: the leader is read");
+                batch::messages_from_leader(connection, stream, subject, from, limit).await
+            }
+            answered => answered,
         }
     }
 
@@ -126,9 +143,7 @@ impl Reader {
         let mut head = None;
         let mut from = 1;
         loop {
-            let batch =
-                batch::messages_from(&self.connection, &self.stream(), subject, from, BATCH)
-                    .await?;
+            let batch = self.messages(&self.stream(), subject, from, BATCH).await?;
             for message in batch.messages.iter().take_while(|m| m.sequence < before) {
                 if let Ok(commit) = judge(&self.identity, head, &stored(message)) {
                     head = Some(Head { version: commit.envelope.version, hash: commit.hash });
@@ -152,7 +167,7 @@ impl Reader {
         let subject =
             subjects::blob(shard, tenant, &sha256.to_string()).map_err(|_| LogError::Name)?;
         let stream = subjects::blobs_stream(shard).map_err(|_| LogError::Name)?;
-        let batch = batch::messages_from(&self.connection, &stream, &subject, 1, 1).await?;
+        let batch = self.messages(&stream, &subject, 1, 1).await?;
         let Some(message) = batch.messages.into_iter().next() else { return Ok(None) };
         if Sha256Digest::of(&message.payload) != *sha256 {
             let (tenant, sha256) = (tenant.to_owned(), sha256.to_string());
@@ -168,14 +183,8 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<StoredMessage>, LogError> {
         let all = subjects::log_all(self.identity.shard.as_str()).map_err(|_| LogError::Name)?;
-        let batch = batch::messages_from(
-            &self.connection,
-            &self.stream(),
-            &all,
-            sequence.saturating_add(1),
-            limit,
-        )
-        .await?;
+        let from = sequence.saturating_add(1);
+        let batch = self.messages(&self.stream(), &all, from, limit).await?;
         Ok(batch.messages)
     }
 

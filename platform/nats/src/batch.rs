@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::Connection;
 
-/// Longest silence within a batch.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Longest silence within a batch: a replica that says nothing is not waited for as long as a leader.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// One message as its stream holds it.
 #[derive(Debug, Clone)]
@@ -170,6 +170,36 @@ pub async fn last_on_leader(
         Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(request(error.into())),
     }
+}
+
+/// As [`messages_from`], but as the stream's leader holds them, asked one by one: for when a replica is silent.
+pub async fn messages_from_leader(
+    connection: &Connection,
+    stream: &str,
+    subject: &str,
+    from: u64,
+    batch: u32,
+) -> Result<Batch, ReadError> {
+    let request = |source| ReadError::Request { stream: stream.to_owned(), source };
+    let handle = connection.jetstream().get_stream_no_info(stream).await;
+    let handle = handle.map_err(|error| request(error.into()))?;
+    let mut read = Batch::default();
+    let mut next = from.max(1);
+    for _ in 0..batch {
+        match handle.get_first_raw_message_by_subject(subject, next).await {
+            Ok(message) => {
+                next = message.sequence + 1;
+                read.messages.push(message.try_into()?);
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                return Ok(read);
+            }
+            Err(error) => return Err(request(error.into())),
+        }
+    }
+    // Whether there is more was not asked: whoever reads on finds out.
+    read.pending = 1;
+    Ok(read)
 }
 
 async fn read(

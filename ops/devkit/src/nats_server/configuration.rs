@@ -23,6 +23,36 @@ pub(super) struct Facts<'a> {
     pub shard: &'a str,
     /// Every admitted agent.
     pub agents: &'a [Agent],
+    /// What makes it a node of a cluster.
+    pub member: Option<&'a Member>,
+}
+
+/// One node among the nodes of a cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Where it listens for the other nodes.
+    pub route_port: u16,
+    /// Where every node does.
+    pub all_route_ports: Vec<u16>,
+    /// What nodes show each other; hex.
+    pub password: String,
+}
+
+impl Member {
+    fn to_json(&self) -> Value {
+        let Self { route_port, all_route_ports, password, .. } = self;
+        let others = all_route_ports.iter().filter(|port| *port != route_port);
+        let routes: Vec<String> =
+            others.map(|port| format!("nats://{CLUSTER}:{password}@127.0.0.1:{port}")).collect();
+        json!({
+            "name": CLUSTER,
+            "listen": format!("127.0.0.1:{route_port}"),
+            "authorization": { "user": CLUSTER, "password": password, "timeout": 3 },
+            "routes": routes,
+        })
+    }
 }
 
 /// A commit is at most 512 KiB, a blob with SQL 4 MiB.
@@ -30,6 +60,8 @@ const MAX_PAYLOAD: u64 = 8 * 1024 * 1024;
 /// The only part of the consumer API that a mirror needs from its origin's account.
 const MIRROR_API: &str = "CONSUMER.CREATE.>";
 const FLOW_CONTROL: &str = "$JS.FC.>";
+/// The cluster's name, and the user as whom its nodes connect.
+const CLUSTER: &str = "countersign-dev";
 const RESULTS: &str = "cs.results.*.>";
 
 /// The whole configuration.
@@ -39,8 +71,8 @@ pub(super) fn render(facts: &Facts<'_>) -> Result<String, NameError> {
     for agent in facts.agents {
         agents.push(permissions::agent(&agent.tenant, &agent.name)?);
     }
-    let configuration = json!({
-        "server_name": "countersign-dev",
+    let mut configuration = json!({
+        "server_name": facts.member.map_or("countersign-dev", |member| &member.name),
         "listen": format!("127.0.0.1:{}", facts.port),
         "max_payload": MAX_PAYLOAD,
         "jetstream": { "store_dir": file("jetstream") },
@@ -78,6 +110,9 @@ pub(super) fn render(facts: &Facts<'_>) -> Result<String, NameError> {
             },
         },
     });
+    if let (Some(member), Some(fields)) = (facts.member, configuration.as_object_mut()) {
+        fields.insert("cluster".to_owned(), member.to_json());
+    }
     Ok(format!("{configuration:#}\n"))
 }
 
