@@ -14,15 +14,15 @@ const FILES: [(&str, &str); 5] = [
     ("004_after.up.sql", "CREATE VIEW v AS SELECT id FROM a;\r\n-- the end; without a newline"),
 ];
 
-async fn run(folder: &Path, skip_refused: bool) -> (Summary, Vec<String>) {
+async fn run(folder: &Path, skip_refused: bool) -> anyhow::Result<(Summary, Vec<String>)> {
     let folder = folder.to_owned();
     let plan = Plan { folder, skip_refused, expected: None, write: false };
     let mut told = Vec::new();
     let tell = |migration: &scenario::corpus::Migration, verdict: &scenario::corpus::Verdict| {
         told.push(format!("{}: {verdict}", migration.name));
     };
-    let summary = play(&plan, tell).await.unwrap();
-    (summary, told)
+    let summary = play(&plan, tell).await?;
+    Ok((summary, told))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,7 +32,7 @@ async fn both_sides_are_equal_after_every_file_and_a_refusal_is_named() {
     for (name, text) in FILES {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let (summary, told) = run(folder.path(), true).await;
+    let (summary, told) = run(folder.path(), true).await.unwrap();
     let expected = [
         "001_tables.up.sql: equal",
         "002_fails.up.sql: failed alike (42P01)",
@@ -43,7 +43,7 @@ async fn both_sides_are_equal_after_every_file_and_a_refusal_is_named() {
     assert_eq!((summary.files, summary.bad), (4, 0));
 
     std::fs::write(folder.path().join("000_nothing.up.sql"), "-- only words\n").unwrap();
-    let (summary, told) = run(folder.path(), false).await;
+    let (summary, told) = run(folder.path(), false).await.unwrap();
     assert_eq!(
         told,
         ["000_nothing.up.sql: EMPTY: no statement in the file (--skip-refused goes on)"]
