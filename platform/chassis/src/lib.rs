@@ -12,6 +12,7 @@ pub mod document;
 pub mod http;
 pub mod idempotency;
 pub mod identity;
+mod linger;
 pub mod listen;
 pub mod ops;
 pub mod problem;

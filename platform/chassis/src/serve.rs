@@ -1,16 +1,20 @@
 //! The one way to serve a router: a bounded number of connections, none of them silent for ever.
 
+use crate::linger::Lingering;
 use crate::listen::Peer;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use axum::serve::Listener;
 use http::Request;
+use http::header::EXPECT;
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
@@ -62,12 +66,12 @@ pub async fn serve_within<L: Listener<Addr = Peer>>(
         while connections.try_join_next().is_some() {}
         let asked = Arc::new(Notify::new());
         let first = Arc::clone(&asked);
-        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+        let router = router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
             first.notify_one();
             request.extensions_mut().insert(ConnectInfo(peer.clone()));
-            request.map(Body::new)
+            answer(router.clone(), request)
         });
-        let service = TowerToHyperService::new(service);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         connections.spawn(async move {
@@ -87,6 +91,18 @@ pub async fn serve_within<L: Listener<Addr = Peer>>(
     drop(listener);
     graceful.shutdown().await;
     Ok(())
+}
+
+/// Answers only once nothing more of the request is coming in, unless the caller waits for our word to send it.
+async fn answer(router: Router, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let waits = request.headers().contains_key(EXPECT);
+    let (parts, body) = request.into_parts();
+    let (body, rest) = Lingering::new(body);
+    let answer = router.oneshot(Request::from_parts(parts, Body::new(body))).await?;
+    if !waits {
+        rest.read_away().await;
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -149,6 +165,23 @@ mod tests {
         assert!(early.await.is_err(), "a second connection was served beside the first");
         drop(first);
         tokio::time::timeout(LONG, second.read_exact(&mut answer)).await.unwrap().unwrap();
+        stopping.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_large_body_that_is_refused_does_not_take_the_answer_with_it() {
+        let stopping = CancellationToken::new();
+        let address = served(Connections::default(), &stopping).await.unwrap();
+        // Nothing reads a body of this route; the kernel's buffers do not hold so much.
+        let length = 24 * 1024 * 1024;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /absent HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; length]).await.unwrap();
+        let answer = rest(&mut stream).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
         stopping.cancel();
     }
 }

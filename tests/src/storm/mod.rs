@@ -153,7 +153,7 @@ async fn kills(
             if over.is_cancelled() && round >= plan.kills_each {
                 return Ok(recoveries);
             }
-            tokio::time::sleep(Duration::from_millis(random.u64(20..900))).await;
+            tokio::time::sleep(Duration::from_millis(random.u64(200..3_000))).await;
             let took = fleet.crash(victim).await.with_context(|| victim.name())?;
             recoveries.entry(victim).or_default().push(took);
         }
