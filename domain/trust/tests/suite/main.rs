@@ -2,9 +2,15 @@
 
 extern crate countersign_trust as trust;
 
+#[path = "../../../../fuzz/src/corpus.rs"]
+mod corpus;
+#[path = "../../../../fuzz/src/trust.rs"]
+mod parsers;
+
 mod approvals;
 mod execution;
 mod forms;
+mod hostile;
 mod lines;
 mod results;
 mod scene;
