@@ -4,7 +4,7 @@ use countersign_ledger::{
     CommitHash, Envelope, EventType, IdText, Line, LogIdentity, Manifest, Origin, Policy,
     PositionMark, Receipt, RequestDigest, Slug, Stored, Subject, Word, blob_refs, judge_alone,
 };
-use countersign_trust::strict;
+use trust::strict;
 use std::fmt::Display;
 use std::str::FromStr;
 

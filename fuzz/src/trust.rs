@@ -1,16 +1,16 @@
 //! What must hold of envelopes, statements, messages and the texts in them.
 
-use countersign_trust::dsse::{Envelope, Parsed};
-use countersign_trust::encoding::{Sha256Digest, Timestamp, from_base64, to_base64};
-use countersign_trust::keys::{NamedSignature, PublicKey};
-use countersign_trust::message::{AgentMessage, JobMessage, ResultMessage, cancel_to_json};
-use countersign_trust::names::{ChangeId, CommitHash, Fingerprint, Origin, TenantSlug};
-use countersign_trust::pinned::PinnedRoot;
-use countersign_trust::spiffe::SpiffeId;
-use countersign_trust::statement::{
+use trust::dsse::{Envelope, Parsed};
+use trust::encoding::{Sha256Digest, Timestamp, from_base64, to_base64};
+use trust::keys::{NamedSignature, PublicKey};
+use trust::message::{AgentMessage, JobMessage, ResultMessage, cancel_to_json};
+use trust::names::{ChangeId, CommitHash, Fingerprint, Origin, TenantSlug};
+use trust::pinned::PinnedRoot;
+use trust::spiffe::SpiffeId;
+use trust::statement::{
     Cancel, Change, Decision, Delegation, Job, JobResult, Root, RootRef, Statement, Submission,
 };
-use countersign_trust::strict;
+use trust::strict;
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 

@@ -95,13 +95,11 @@ proptest! {
 
     #[test]
     fn damaged_inputs_are_answered(
-        picks in prop::collection::vec((any::<Index>(), prop::collection::vec(any::<Edit>(), 1..4)), 8),
+        pick in any::<Index>(), edits in prop::collection::vec(any::<Edit>(), 1..5),
     ) {
         let inputs = inputs().unwrap();
-        for (pick, edits) in picks {
-            let (check, bytes) = &inputs[pick.index(inputs.len())];
-            check(&damaged(bytes, &edits));
-        }
+        let (check, bytes) = &inputs[pick.index(inputs.len())];
+        check(&damaged(bytes, &edits));
     }
 
     #[test]
@@ -129,7 +127,7 @@ proptest! {
         let received_at = first.plus_seconds(micros / 1_000_000);
         let line = Line { sequence, subject, hash, signature, received_at, payload };
         let bytes = line.encode().unwrap();
-        prop_assert_eq!(Line::parse(&bytes).as_ref(), Ok(&line));
+        prop_assert_eq!(Line::parse(&bytes), Ok(line));
         parsers::line(&bytes);
     }
 

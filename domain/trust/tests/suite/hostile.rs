@@ -93,13 +93,11 @@ proptest! {
 
     #[test]
     fn damaged_inputs_are_answered(
-        picks in prop::collection::vec((any::<Index>(), prop::collection::vec(any::<Edit>(), 1..4)), 8),
+        pick in any::<Index>(), edits in prop::collection::vec(any::<Edit>(), 1..5),
     ) {
         let inputs = inputs().unwrap();
-        for (pick, edits) in picks {
-            let (check, bytes) = &inputs[pick.index(inputs.len())];
-            check(&damaged(bytes, &edits));
-        }
+        let (check, bytes) = &inputs[pick.index(inputs.len())];
+        check(&damaged(bytes, &edits));
     }
 
     #[test]
@@ -123,7 +121,7 @@ proptest! {
         let job = Parsed::from_envelope(Envelope::around(&scene(|_| ()).unwrap().job).unwrap()).unwrap();
         let message = JobMessage { job, change, submission, delegations, roots, sql };
         let json = message.to_json().unwrap();
-        prop_assert_eq!(JobMessage::parse(&json).as_ref(), Ok(&message));
+        prop_assert_eq!(JobMessage::parse(&json), Ok(message.clone()));
         prop_assert_eq!(AgentMessage::parse(&json), Ok(AgentMessage::Job(Box::new(message))));
     }
 
