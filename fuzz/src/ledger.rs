@@ -2,13 +2,15 @@
 
 use countersign_ledger::{
     CommitHash, Envelope, EventType, IdText, Line, LogIdentity, Manifest, Origin, Policy,
-    PositionMark, Receipt, RequestDigest, Slug, Stored, Subject, Word, blob_refs, judge_alone,
+    PositionMark, Receipt, RequestDigest, Slug, Stored, Subject, Verdict, Verifier, Word,
+    blob_refs, judge_alone, verify_commits,
 };
-use trust::strict;
 use std::fmt::Display;
 use std::str::FromStr;
+use trust::strict;
 
 const POLICY: &[u8] = include_bytes!("../../domain/ledger/vectors/policy.json");
+const COMMITS: &[u8] = include_bytes!("../../domain/ledger/vectors/bundle/commits.ndjson");
 
 /// The golden log, as its verifier knows it.
 fn identity() -> LogIdentity {
@@ -43,8 +45,10 @@ pub fn commit(bytes: &[u8]) {
     }
 }
 
-/// A line has one spelling, and a good commit in it is one that its own bytes show.
+/// A line has one spelling, a good commit in it is one that its own bytes show, and only the golden log's lines verify
+/// as the golden log.
 pub fn line(bytes: &[u8]) {
+    verify(bytes);
     let Ok(line) = Line::parse(bytes) else { return };
     assert_eq!(line.encode().as_deref(), Ok(bytes));
     assert_eq!(Line::of(&line.stored(), line.received_at), line);
@@ -56,6 +60,25 @@ pub fn line(bytes: &[u8]) {
         }
         Err(condemned) => assert_eq!(condemned.hash, hash),
     }
+}
+
+fn verify(bytes: &[u8]) {
+    let policy = Policy::parse(POLICY).expect("the golden policy");
+    let LogIdentity { origin, shard, .. } = identity();
+    let golden: Vec<_> = attested(COMMITS).collect();
+    let size = u64::try_from(golden.len()).expect("a few lines");
+    let verifier = Verifier::new(&policy, &origin, &shard).expect("the policy names its log");
+    let mut verifier = verifier.ending_at(size);
+    verify_commits(&mut verifier, &mut &*bytes).expect("memory can be read");
+    let report = verifier.finish_without_blobs();
+    assert!(report.verdict != Verdict::Intact || attested(bytes).eq(golden));
+}
+
+/// The lines without what nobody attests.
+fn attested(lines: &[u8]) -> impl Iterator<Item = (u64, String, String, Vec<u8>)> {
+    let lines =
+        lines.split_inclusive(|byte| *byte == b'\n').filter_map(|line| Line::parse(line).ok());
+    lines.map(|line| (line.sequence, line.hash, line.signature, line.payload))
 }
 
 /// Policies, manifests and receipts that are read are written as what is read again, and say the same; names have one

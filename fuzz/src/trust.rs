@@ -1,5 +1,7 @@
 //! What must hold of envelopes, statements, messages and the texts in them.
 
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
 use trust::dsse::{Envelope, Parsed};
 use trust::encoding::{Sha256Digest, Timestamp, from_base64, to_base64};
 use trust::keys::{NamedSignature, PublicKey};
@@ -11,8 +13,6 @@ use trust::statement::{
     Cancel, Change, Decision, Delegation, Job, JobResult, Root, RootRef, Statement, Submission,
 };
 use trust::strict;
-use std::fmt::{Debug, Display};
-use std::str::FromStr;
 
 /// An envelope that is read is written as what is read again, and says the same; its root, if it is one, can be opened
 /// against its own pin only if its threshold signed it.
@@ -91,7 +91,11 @@ pub fn text(bytes: &[u8]) {
     }
     if let Ok(time) = text.parse::<Timestamp>() {
         assert_eq!(time.to_string(), text);
-        assert_eq!(text.len(), "2026-11-20T07:00:00.000000Z".len(), "RFC 3339 has years of four digits");
+        assert_eq!(
+            text.len(),
+            "2026-11-20T07:00:00.000000Z".len(),
+            "RFC 3339 has years of four digits"
+        );
     }
     has_one_spelling::<ChangeId>(text);
     has_one_spelling::<CommitHash>(text);

@@ -2,6 +2,7 @@
 
 #[path = "../../../fuzz/src/corpus.rs"]
 mod corpus;
+#[expect(clippy::expect_used, reason = "a check of the fuzz targets fails by panicking")]
 #[path = "../../../fuzz/src/sql.rs"]
 mod parsers;
 
@@ -36,6 +37,8 @@ fn the_corpus_is_answered_without_a_panic() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
     #[test]
     fn any_bytes_are_answered(bytes: Vec<u8>, text: String) {
         for (_, check) in TARGETS {

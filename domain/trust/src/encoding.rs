@@ -151,7 +151,11 @@ impl FromStr for Timestamp {
         let parsed = Self::new(time.and_utc());
         // Leap seconds, missing digits and other spellings do not come back as they were written. Years beyond four
         // digits would, with a sign: other readers of RFC 3339 refuse them.
-        if text.len() == LENGTH && parsed.to_string() == text { Ok(parsed) } else { Err(EncodingError::Time) }
+        if text.len() == LENGTH && parsed.to_string() == text {
+            Ok(parsed)
+        } else {
+            Err(EncodingError::Time)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ extern crate countersign_trust as trust;
 
 #[path = "../../../../fuzz/src/corpus.rs"]
 mod corpus;
+#[expect(clippy::expect_used, reason = "a check of the fuzz targets fails by panicking")]
 #[path = "../../../../fuzz/src/trust.rs"]
 mod parsers;
 
