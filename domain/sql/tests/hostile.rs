@@ -37,7 +37,7 @@ fn the_corpus_is_answered_without_a_panic() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn any_bytes_are_answered(bytes: Vec<u8>, text: String) {

@@ -85,7 +85,7 @@ fn signature() -> impl Strategy<Value = Signature> {
 }
 
 fn envelope() -> impl Strategy<Value = Envelope> {
-    let payload = prop::collection::vec(any::<u8>(), 0..200);
+    let payload = prop::collection::vec(any::<u8>(), 0..100);
     (any::<String>(), payload, prop::collection::vec(signature(), 0..4)).prop_map(
         |(payload_type, payload, signatures)| {
             let bare = Envelope::around_payload(&payload_type, payload);
@@ -95,7 +95,7 @@ fn envelope() -> impl Strategy<Value = Envelope> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..300), text: String) {
@@ -128,8 +128,8 @@ proptest! {
     fn a_message_comes_back(
         change in prop::option::of(envelope()),
         submission in prop::option::of(envelope()),
-        delegations in prop::collection::vec(envelope(), 0..3),
-        roots in prop::collection::vec(envelope(), 0..3),
+        delegations in prop::collection::vec(envelope(), 0..2),
+        roots in prop::collection::vec(envelope(), 0..2),
         sql: Option<Vec<u8>>,
     ) {
         let job = statements().unwrap().1.clone();
