@@ -94,7 +94,7 @@ impl Manifest {
 
     /// Parses the file; partial scopes are not known yet.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        let manifest: Self = strict::parse(bytes).map_err(BundleError::Manifest)?;
+        let manifest: Self = strict::parse_exact(bytes).map_err(BundleError::Manifest)?;
         let unsupported =
             |member, found: &str| Err(BundleError::Unsupported { member, found: found.to_owned() });
         match (manifest.format.as_str(), manifest.scope.as_str()) {

@@ -131,7 +131,7 @@ pub struct AgentAuthority {
 impl Policy {
     /// Parses and checks a policy file.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyError> {
-        let policy: Self = strict::parse(bytes).map_err(PolicyError::Malformed)?;
+        let policy: Self = strict::parse_exact(bytes).map_err(PolicyError::Malformed)?;
         policy.check()?;
         Ok(policy)
     }

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -95,6 +95,9 @@ pub fn lower_hex_32(text: &str) -> Option<[u8; 32]> {
     (lower && hex::decode_to_slice(text, &mut out).is_ok()).then_some(out)
 }
 
+/// Length of a time's text: `2026-11-20T07:00:00.000000Z`.
+const LENGTH: usize = 27;
+
 /// A moment: RFC 3339 UTC with exactly six decimals and `Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
@@ -111,11 +114,12 @@ impl Timestamp {
         self.0
     }
 
-    /// Later by whole seconds.
+    /// Later by whole seconds; unchanged where the wire could not carry it (RFC 3339 has years of four digits).
     #[must_use]
     pub fn plus_seconds(&self, seconds: i64) -> Self {
         chrono::Duration::try_seconds(seconds)
             .and_then(|d| self.0.checked_add_signed(d))
+            .filter(|time| (0..=9999).contains(&time.year()))
             .map_or(*self, Self)
     }
 }
@@ -145,8 +149,13 @@ impl FromStr for Timestamp {
         let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.6fZ")
             .map_err(|_| EncodingError::Time)?;
         let parsed = Self::new(time.and_utc());
-        // Leap seconds, missing digits and other spellings do not come back as they were written.
-        if parsed.to_string() == text { Ok(parsed) } else { Err(EncodingError::Time) }
+        // Leap seconds, missing digits and other spellings do not come back as they were written. Years beyond four
+        // digits would, with a sign: other readers of RFC 3339 refuse them.
+        if text.len() == LENGTH && parsed.to_string() == text {
+            Ok(parsed)
+        } else {
+            Err(EncodingError::Time)
+        }
     }
 }
 
@@ -230,6 +239,9 @@ mod tests {
             "2026-11-20T07:00:00.000000+00:00",
             "2026-11-20T07:00:60.000000Z",
             "2026-13-20T07:00:00.000000Z",
+            "+12026-11-20T07:00:00.000000Z",
+            "-0001-11-20T07:00:00.000000Z",
+            "+2026-11-20T07:00:00.00000Z",
         ] {
             assert_eq!(wrong.parse::<Timestamp>(), Err(EncodingError::Time), "{wrong}");
         }

@@ -63,8 +63,13 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+/// A workspace of its own, which cannot inherit from ours: libFuzzer's `no_main` needs the lints off, and what only the
+/// fuzz targets need is no version of the product's.
+const APART: &str = "fuzz/Cargo.toml";
+
 fn packages(repository: &Repository) -> impl Iterator<Item = (&str, &str)> {
-    repository.texts("Cargo.toml").filter(|(_, text)| text.lines().any(|l| l.trim() == "[package]"))
+    let manifests = repository.texts("Cargo.toml").filter(|(path, _)| *path != APART);
+    manifests.filter(|(_, text)| text.lines().any(|l| l.trim() == "[package]"))
 }
 
 #[test]

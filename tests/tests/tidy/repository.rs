@@ -93,10 +93,11 @@ impl Repository {
     }
 }
 
-/// What git does not hold: `target` only at the root, since a module may be called so.
+/// What git does not hold: `target` only at the roots of the two workspaces, since a module may be called so.
 fn is_left_out(path: &Path, name: &str) -> bool {
     let is_hidden = name.starts_with('.') && name != ".ci" && name != ".cargo";
-    is_hidden || path == Path::new("target") || name == "node_modules"
+    let is_built = [Path::new("target"), Path::new("fuzz/target")].contains(&path);
+    is_hidden || is_built || name == "node_modules"
 }
 
 /// Whether a Rust file holds only tests.
@@ -114,6 +115,7 @@ fn folders_are_there_as_files_are() {
 #[test]
 fn what_was_built_is_left_out_and_a_module_of_that_name_is_not() {
     assert!(is_left_out(Path::new("target"), "target"));
+    assert!(is_left_out(Path::new("fuzz/target"), "target"));
     assert!(is_left_out(Path::new(".git"), ".git"));
     assert!(!is_left_out(Path::new("agent/src/target"), "target"));
     assert!(!is_left_out(Path::new(".ci"), ".ci"));
