@@ -160,6 +160,8 @@ async fn one(
         .arguments(["--seed", &plan.seed.to_string(), "--request-timeout", "40"])
         .arguments(["--generation-database", "none", "--no-shrink", "--continue-on-failure"])
         .arguments(["--suppress-health-check", "all", "--warnings", "off", "--no-color"])
+        // A service shows its SVID and no token, and a person exactly their own.
+        .arguments(["--generation-with-security-parameters", "false"])
         .arguments(["--report", "ndjson", "--report-ndjson-path"])
         .argument(&report)
         .in_folder(folder)
