@@ -90,7 +90,7 @@ pub async fn get_change_sql(
 /// Read the exact bytes of a change's manifest: what people sign.
 #[utoipa::path(get, path = "/v1/changes/{change_id}/manifest", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
-    responses((status = 200, content_type = "application/vnd.countersign.change.v1+json", body = String), Problem))]
+    responses((status = 200, content_type = "application/vnd.countersign.change.v1+json", body = serde_json::Value), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change_manifest(
     State(state): State<AppState>,

@@ -3,6 +3,7 @@
 //! [`Platform`] runs `countersign dev`; the scenario programs and the end-to-end tests drive it from outside. To NATS
 //! they speak only through `platform/nats`, under a development identity of their own.
 
+pub mod attack;
 pub mod change;
 pub mod command_line;
 pub mod corpus;

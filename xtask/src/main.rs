@@ -50,6 +50,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Generated requests against every route of both APIs: `attack [--examples N] [--seed S]`.
+    Attack {
+        /// Passed to the scenario program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Builds the services and runs `countersign dev`.
     Dev {
         /// Passed to `countersign dev`.
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
         Command::Demo { words } => runs::scenario("demo", &words),
         Command::Storm { words } => runs::scenario("storm", &words),
         Command::Corpus { words } => runs::scenario("corpus", &words),
+        Command::Attack { words } => runs::scenario("attack", &words),
         Command::Dev { words } => runs::dev(&words),
         Command::Schemas { check } => schemas::run(check),
         Command::Openapi { check } => openapi::run(check),
