@@ -61,11 +61,7 @@ impl Runner {
 
     async fn run<W: Workflow>(&self, workflow: &W) -> anyhow::Result<()> {
         self.set_aside.show(W::NAME).await?;
-        let saved: Saved<Reached> = patiently(|| self.positions.load(W::NAME)).await?;
-        let position = saved.position.and_then(|reached| reached.position);
-        let mut revision = saved.revision;
-        // An instance that still runs finds this one's name at its next save, and stops.
-        self.save(W::NAME, position.clone(), &mut revision).await?;
+        let (position, revision) = self.claim(W::NAME).await?;
         let (reached, saving) = watch::channel(position);
         let measuring = saving.clone();
         // Saving beside following: the next event does not wait for the position of the last.
@@ -73,6 +69,21 @@ impl Runner {
             ended = self.follow(workflow, reached) => ended,
             ended = self.save_each(W::NAME, revision, saving) => ended,
             () = self.measure(W::NAME, measuring) => Ok(()),
+        }
+    }
+
+    /// Takes the position over. An instance that still runs finds this one's name at its next save, and stops; until
+    /// then it may save first, and is overtaken in the next try.
+    async fn claim(&self, name: &str) -> Result<(Option<Position>, u64), PositionError> {
+        loop {
+            let saved: Saved<Reached> = patiently(|| self.positions.load(name)).await?;
+            let position = saved.position.and_then(|reached| reached.position);
+            let mut revision = saved.revision;
+            match self.save(name, position.clone(), &mut revision).await {
+                Ok(()) => return Ok((position, revision)),
+                Err(PositionError::Overtaken { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 

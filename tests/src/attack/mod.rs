@@ -29,7 +29,7 @@ const REQUIREMENTS: &str = include_str!("../../requirements-attack.txt");
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,response_headers_conformance";
 const HALTED: [&str; 2] = ["workflows", "agent"];
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const STEP: Duration = Duration::from_millis(200);
 /// Of a file that parses, runs nowhere, and whose size matters to nobody.
 const SQL: &[u8] = b"CREATE TABLE public.attacked (id bigint PRIMARY KEY);\n";
@@ -213,9 +213,9 @@ async fn known(platform: &Platform, scratch: &Scratch) -> anyhow::Result<Known> 
         ("manifest", vec![to_base64(&manifest), to_base64(b"{}")]),
         ("message", vec![to_base64(b"{}"), to_base64(&manifest)]),
         ("envelope", vec![to_base64(b"{}"), to_base64(&manifest)]),
-        ("fingerprint", vec![digest.to_string()]),
-        ("token_sha256", vec![digest.to_string()]),
-        ("sha256", vec![digest.to_string()]),
+        ("fingerprint", vec![digest.clone()]),
+        ("token_sha256", vec![digest.clone()]),
+        ("sha256", vec![digest.clone()]),
         ("expires_at", words(&times)),
         ("received_at", words(&times)),
         ("start", words(&["on_approval", "on_release"])),

@@ -95,6 +95,19 @@ async fn until(seen: &mut mpsc::UnboundedReceiver<u64>, sequence: u64) -> anyhow
     }
 }
 
+/// Waits until the position is this runner's.
+async fn claimed(runner: &Runner) -> anyhow::Result<()> {
+    let wait = async {
+        loop {
+            let saved: Saved<Reached> = runner.positions.load(Watching::NAME).await?;
+            if saved.position.is_some_and(|reached| reached.instance == runner.instance) {
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await?
+}
+
 #[tokio::test]
 async fn of_two_runners_the_older_stops() -> anyhow::Result<()> {
     let world = World::start().await?;
@@ -102,13 +115,14 @@ async fn of_two_runners_the_older_stops() -> anyhow::Result<()> {
     let mut start = async || -> anyhow::Result<mpsc::UnboundedReceiver<u64>> {
         let (seen, watched) = mpsc::unbounded_channel();
         let runner = world.runner().await?;
-        tasks.spawn(runner.keep(Watching { seen, aside: None }, stopping.clone()));
+        tasks.spawn(runner.clone().keep(Watching { seen, aside: None }, stopping.clone()));
+        claimed(&runner).await?;
         Ok(watched)
     };
     let mut older = start().await?;
     until(&mut older, world.append("a").await?).await?;
+    // The older one may save its position while the newer one claims it.
     let mut newer = start().await?;
-    // The newer one has begun: it saw the first commit again, or what came next.
     let next = world.append("b").await?;
     until(&mut newer, next).await?;
     let ended = tokio::time::timeout(PATIENCE, tasks.join_next()).await?;
