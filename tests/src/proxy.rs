@@ -135,9 +135,9 @@ mod tests {
     async fn echo() -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        tokio::task::spawn(async move {
+        tokio_util::task::TaskTracker::new().spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                tokio::task::spawn(async move {
+                tokio_util::task::TaskTracker::new().spawn(async move {
                     let (mut from, mut to) = stream.split();
                     tokio::io::copy(&mut from, &mut to).await.ok();
                 });
