@@ -147,6 +147,14 @@ impl Fleet {
         Ok(ended)
     }
 
+    /// Waits until every service is ready; one that has ended by itself is started again.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        for (name, service) in &self.services {
+            ready(name, service).await?;
+        }
+        Ok(())
+    }
+
     /// The links by name.
     pub fn links(&self) -> &BTreeMap<&'static str, Proxy> {
         &self.links

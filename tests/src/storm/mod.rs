@@ -89,6 +89,7 @@ pub async fn rage(plan: Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     let (ended, recoveries, (broken_links, ended_by_themselves)) =
         tokio::try_join!(changes, kills(&fleet, plan, &over), breaks(&fleet, plan, &over))?;
     tell(&format!("the storm is over after {:.1} s; checking", began.elapsed().as_secs_f64()));
+    fleet.settle().await?;
     let acknowledged = memory.acknowledged();
     let auditor = auditor(&fleet).await?;
     let findings = checker::check(&fleet, &auditor, &acknowledged, &ended).await?;
