@@ -33,6 +33,8 @@ pub struct Answer {
     pub refusal: Option<Reason>,
     /// The database's message, where the site lets it out.
     pub message: Option<String>,
+    /// The digest of what no dispatcher signed, if that is what it answers.
+    pub disowned: Option<Sha256Digest>,
 }
 
 impl Answer {
@@ -47,6 +49,7 @@ impl Answer {
             outcome: said.outcome,
             refusal: said.refusal,
             message: None,
+            disowned: None,
         })
     }
 
@@ -60,6 +63,7 @@ impl Answer {
             outcome: result.outcome,
             refusal: result.refusal,
             message: None,
+            disowned: None,
         })
     }
 }
@@ -91,6 +95,8 @@ pub struct Subject {
     pub counted: Vec<PrincipalId>,
     /// When the agent began.
     pub started_at: Timestamp,
+    /// Whether the dispatcher signed the job.
+    pub authentic: bool,
 }
 
 /// What an end adds to the subject.
@@ -131,13 +137,15 @@ impl Subject {
             mode: job.mode,
             counted,
             started_at,
+            authentic: true,
         }
     }
 
     /// Of bytes that no dispatcher is known to have signed: the answer must not be one about the genuine job.
     #[must_use]
     pub fn unauthentic(self, payload: &[u8]) -> Self {
-        Self { job_sha256: unauthentic(payload), counted: Vec::new(), ..self }
+        let job_sha256 = unauthentic(payload);
+        Self { job_sha256, counted: Vec::new(), authentic: false, ..self }
     }
 
     /// The result of this end.
@@ -178,7 +186,8 @@ impl Subject {
         );
         let mut result = self.result(Outcome::Refused, end, clock);
         result.refusal = Some(refusal.reason());
-        Answer::of(&result, None)
+        let disowned = (!self.authentic).then_some(self.job_sha256);
+        Ok(Answer { disowned, ..Answer::of(&result, None)? })
     }
 }
 

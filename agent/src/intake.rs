@@ -26,8 +26,8 @@ use trust::statement::Cancel;
 
 pub use pending::Pending;
 
-/// A third of the 30 s after which an unacknowledged message is delivered again.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+/// A third of the 12 s (`nats::streams::ACK_WAIT`) after which an unacknowledged message is delivered again.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(4);
 /// Longest wait for the messages that are known to lie behind a job.
 const DRAIN_PATIENCE: Duration = Duration::from_millis(250);
 /// How long nothing must have come until the agent makes ready for the next change.
@@ -248,7 +248,7 @@ impl Intake {
         let attempt = u32::try_from(answer.attempt).unwrap_or(u32::MAX);
         let job = answer.job.as_str();
         self.queue
-            .publish(job, attempt, Report::Result, message.into())
+            .publish(job, attempt, report(answer), message.into())
             .await
             .with_context(|| format!("the result of {job} cannot be published"))?;
         tracing::info!(
@@ -266,6 +266,14 @@ impl Intake {
         let credentials = Credentials::current(self.identity.source())?;
         credentials.sign(answer, self.worker.clock().now())
     }
+}
+
+/// Of different bytes under one job's name each has its own refusal.
+fn report(answer: &Answer) -> Report {
+    answer.disowned.map_or(Report::Result, |digest| {
+        let first = digest.as_bytes().first_chunk().copied().unwrap_or_default();
+        Report::Disowned(u64::from_be_bytes(first))
+    })
 }
 
 /// The job of `cs.jobs.<tenant>.<agent>.<job>`.

@@ -48,6 +48,7 @@ pub fn refuse(
         mode: serde_json::from_value(member("mode")).unwrap_or(Mode::Introspect),
         counted: Vec::new(),
         started_at: worker.clock().now(),
+        authentic: false,
     };
     subject.refused(&Refusal::from(error), End::default(), worker.clock()).map(Some)
 }

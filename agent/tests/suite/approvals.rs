@@ -48,7 +48,8 @@ async fn other_bytes_than_the_approved_ones_are_refused() {
     let site = Site::start("other_bytes", "").await.unwrap();
     let mut message = site.message("other_bytes", SQL, 1).await.unwrap();
     message.sql.as_mut().unwrap().push(b' ');
-    assert_eq!(site.work(&message).await.unwrap().words(), "refused step_mismatch");
+    let told = site.work(&message).await.unwrap();
+    assert_eq!((told.words().as_str(), told.answer.disowned), ("refused step_mismatch", None));
     assert!(!site.has_table("orders").await.unwrap());
 }
 
@@ -59,7 +60,11 @@ async fn a_job_that_the_dispatcher_did_not_sign_opens_no_session() {
     let forged = Envelope::around(message.job.statement()).unwrap().sign_ed25519(&key("mallory"));
     message.job = Parsed::from_envelope(forged).unwrap();
     site.set_url("postgres://nobody@127.0.0.1:1/nowhere").unwrap();
-    assert_eq!(site.work(&message).await.unwrap().words(), "refused dispatcher_unknown");
+    let told = site.work(&message).await.unwrap();
+    assert_eq!(told.words(), "refused dispatcher_unknown");
+    // It must not take the place of the genuine job's answer.
+    assert_ne!(told.result.job_sha256, message.job.sha256());
+    assert_eq!(told.answer.disowned, Some(told.result.job_sha256));
 }
 
 #[tokio::test]

@@ -200,11 +200,13 @@ async fn a_job_reaches_its_agent_once_and_its_result_reaches_the_workflows() -> 
     assert_eq!((job.payload().as_ref(), job.delivered), (b"first".as_slice(), 1));
     queue.publish(JOB, 1, Report::Claimed, Bytes::from("{}")).await?;
     job.in_progress().await?;
+    // A forged message under the job's name is refused first: the genuine result is stored beside it.
+    queue.publish(JOB, 1, Report::Disowned(7), Bytes::from("refused")).await?;
     queue.publish(JOB, 1, Report::Result, Bytes::from("done")).await?;
     job.acknowledge().await?;
 
     let mut results = ResultQueue::open(&workflows).await?;
-    for expected in ["claimed", "result"] {
+    for expected in ["claimed", "result", "result"] {
         let report = tokio::time::timeout(PATIENCE, results.next()).await??;
         let parts = subjects::parse_result(report.subject())?;
         assert_eq!((parts.agent, parts.job, parts.kind.as_str()), (AGENT, JOB, expected));

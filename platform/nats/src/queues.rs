@@ -92,6 +92,9 @@ pub enum Report {
     Progress(u32),
     /// The signed outcome.
     Result,
+    /// The signed refusal of a message that is not the genuine job, by 64 bits of its digest: it must not take the
+    /// place of the genuine outcome, of which the server keeps one for each message id.
+    Disowned(u64),
 }
 
 impl Report {
@@ -100,7 +103,7 @@ impl Report {
         match self {
             Self::Claimed => ResultKind::Claimed,
             Self::Progress(_) => ResultKind::Progress,
-            Self::Result => ResultKind::Result,
+            Self::Result | Self::Disowned(_) => ResultKind::Result,
         }
     }
 
@@ -109,6 +112,7 @@ impl Report {
         match self {
             Self::Progress(number) => format!("{job}:{attempt}:{kind}:{number}"),
             Self::Claimed | Self::Result => format!("{job}:{attempt}:{kind}"),
+            Self::Disowned(digest) => format!("{job}:{attempt}:{kind}:not-authentic:{digest:016x}"),
         }
     }
 }
@@ -380,6 +384,8 @@ mod tests {
     fn message_ids_have_the_bytes_of_the_protocol() {
         assert_eq!(Report::Claimed.message_id("job_1", 2), "job_1:2:claimed");
         assert_eq!(Report::Progress(7).message_id("job_1", 2), "job_1:2:progress:7");
+        let disowned = "job_1:2:result:not-authentic:00000000000000ff";
+        assert_eq!(Report::Disowned(255).message_id("job_1", 2), disowned);
         assert_eq!(Report::Result.message_id("job_1", 2), "job_1:2:result");
     }
 }
