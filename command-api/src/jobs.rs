@@ -79,7 +79,12 @@ pub async fn record_job_result(
     let tenant = ask.tenant()?;
     let bytes = base64("/message", &ask.body.message)?;
     let message = ResultMessage::parse(&bytes).map_err(|error| invalid(error.to_string()))?;
-    let found: Job = state.find(tenant, &job.to_string(), &JobError::NotFound).await?;
+    let id = job.to_string();
+    // People wait for this: what does not need each other is read, and stored, at once.
+    let (found, root) = tokio::try_join!(
+        state.find::<Job>(tenant, &id, &JobError::NotFound),
+        state.trust_root(tenant),
+    )?;
     let dispatched = found.dispatched.ok_or_else(|| Problem::refusal(&JobError::NotFound))?;
     let result = message.result.statement();
     let agent: Agent =
@@ -89,20 +94,20 @@ pub async fn record_job_result(
         return Err(invalid("it is of another tenant, or from another agent".to_owned()));
     }
     fits(job, &dispatched, result)?;
-    let root = state.trust_root(tenant).await?;
     let root = root.root();
     is_countable(result, root.roles.people.len())?;
     let received_at = arrival(ask.body.received_at, ask.at)?;
     verify(&message.result, &root.agent_authorities, received_at)
         .map_err(|error| invalid(error.to_string()))?;
-    let document = document(&state, tenant, &message).await?;
     let envelope = message.result.envelope().to_json();
     let envelope = envelope.map_err(|error| invalid(error.to_string()))?;
-    let blob = state.blob(tenant, envelope, "application/vnd.countersign.result.v1+json").await?;
+    let (document, blob) = tokio::try_join!(
+        document(&state, tenant, &message),
+        state.blob(tenant, envelope, "application/vnd.countersign.result.v1+json"),
+    )?;
     let finished = finished(&dispatched, result, received_at, blob, document)?;
     let command = JobCommand::RecordResult { job_sha256: result.job_sha256, finished };
-    let (names, id) = (("jobs", "record_job_result"), job.to_string());
-    state.accept::<Job, _, _, _>(&ask, names, &id, command).await
+    state.accept::<Job, _, _, _>(&ask, ("jobs", "record_job_result"), &id, command).await
 }
 
 fn invalid(why: String) -> Problem {

@@ -5,6 +5,7 @@ use crate::door::{Door, Told};
 use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
 use client::commands::{DispatchJob, FailCheck};
+use domain::agents::Agent;
 use domain::catalog::DataSource;
 use domain::changes::{Change, ChangeEvent};
 use domain::ids::JobId;
@@ -35,7 +36,11 @@ impl Checks {
         let id = change.data_source().ok_or_else(|| anyhow::anyhow!("no draft"))?;
         let source: DataSource = self.records.get(because.tenant(), &id.to_string()).await?;
         let target = source.registered.ok_or_else(|| anyhow::anyhow!("not registered"))?;
-        let (root, _) = self.records.trust_root(because.tenant()).await?;
+        let agent_id = target.agent.to_string();
+        let (agent, (root, _)) = tokio::try_join!(
+            self.records.get::<Agent>(because.tenant(), &agent_id),
+            self.records.trust_root(because.tenant()),
+        )?;
         let command = because.command(self.door.principal(), "dispatch_job", STEP);
         let job = JobId::derived("job", &[&command.to_string()]);
         let order = Order {
@@ -47,7 +52,7 @@ impl Checks {
             change_sha256: None,
             not_after: because.recorded.time.plus_seconds(VALID_SECONDS),
         };
-        let message = self.dispatcher.sign(because, &self.records, &target, &root, order).await?;
+        let message = self.dispatcher.sign(because, &agent, &root, order)?;
         let body = DispatchJob {
             change: because.aggregate().parse()?,
             message: to_base64(&message.to_json()?),

@@ -4,7 +4,6 @@ use crate::config::WorkflowsConfig;
 use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
 use domain::agents::Agent;
-use domain::catalog::Registered;
 use domain::ids::{DataSourceId, JobId};
 use domain::jobs::JobEvent;
 use domain::registry::Event;
@@ -50,17 +49,15 @@ impl Dispatcher {
 
     /// The signed message for the agent beside the data source. The same event always gives the same bytes, so that
     /// a restart repeats the command instead of issuing another.
-    pub async fn sign(
+    pub fn sign(
         &self,
         because: &Because<'_>,
-        records: &Records,
-        target: &Registered,
+        agent: &Agent,
         root: &PinnedRoot,
         order: Order,
     ) -> Result<JobMessage, Setback> {
-        let agent: Agent = records.get(because.tenant(), &target.agent.to_string()).await?;
-        let enrolled =
-            agent.enrolled.ok_or_else(|| anyhow::anyhow!("the agent is not enrolled"))?;
+        let enrolled = agent.enrolled.as_ref();
+        let enrolled = enrolled.ok_or_else(|| anyhow::anyhow!("the agent is not enrolled"))?;
         let recorded = because.recorded;
         let job = Job {
             tenant: recorded.tenant.parse()?,

@@ -6,6 +6,7 @@ use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
 use anyhow::anyhow;
 use client::commands::{DispatchJob, FailDispatch, LockFor, RecordDispatch, RecordResult};
+use domain::agents::Agent;
 use domain::approvals::Approval;
 use domain::catalog::{DataSource, DataSourceEvent};
 use domain::changes::{Change, ChangeEvent};
@@ -97,19 +98,28 @@ impl Execution {
         fence: u64,
     ) -> Result<JobMessage, Setback> {
         let tenant = because.tenant();
-        let change: Change = self.records.get(tenant, &id.to_string()).await?;
+        let (change_id, source_id) = (id.to_string(), data_source.to_string());
+        // The agent waits for this: what does not need each other is read at once.
+        let (change, source, (root, envelope)) = tokio::try_join!(
+            self.records.get::<Change>(tenant, &change_id),
+            self.records.get::<DataSource>(tenant, &source_id),
+            self.records.trust_root(tenant),
+        )?;
         let drafted = change.drafted.ok_or_else(|| anyhow!("no draft"))?;
         let pending = change.pending.ok_or_else(|| anyhow!("no manifest"))?;
-        let bytes = self.records.blob(tenant, &pending.manifest).await?;
+        let target = source.registered.ok_or_else(|| anyhow!("not registered"))?;
+        let (approval_id, agent_id) = (pending.approval.to_string(), target.agent.to_string());
+        let (approval, agent, bytes, sql) = tokio::try_join!(
+            self.records.get::<Approval>(tenant, &approval_id),
+            self.records.get::<Agent>(tenant, &agent_id),
+            self.records.blob(tenant, &pending.manifest),
+            self.records.blob(tenant, &drafted.sql),
+        )?;
         let manifest = Manifest::parse(&bytes)?;
-        let approval: Approval = self.records.get(tenant, &pending.approval.to_string()).await?;
         let mut signed = Envelope::around_payload(Manifest::PAYLOAD_TYPE, bytes.to_vec());
         for person in approval.signed.into_values() {
             signed = signed.with_signature(serde_json::from_value(person.signature)?);
         }
-        let source: DataSource = self.records.get(tenant, &data_source.to_string()).await?;
-        let target = source.registered.ok_or_else(|| anyhow!("not registered"))?;
-        let (root, envelope) = self.records.trust_root(tenant).await?;
         let order = Order {
             job,
             mode: Mode::Migrate,
@@ -119,11 +129,10 @@ impl Execution {
             change_sha256: Some(pending.change_sha256),
             not_after: manifest.not_after,
         };
-        let mut message =
-            self.dispatcher.sign(because, &self.records, &target, &root, order).await?;
+        let mut message = self.dispatcher.sign(because, &agent, &root, order)?;
         message.change = Some(signed);
         message.roots = vec![envelope];
-        message.sql = Some(self.records.blob(tenant, &drafted.sql).await?.to_vec());
+        message.sql = Some(sql.to_vec());
         Ok(message)
     }
 
