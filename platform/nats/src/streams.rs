@@ -25,7 +25,7 @@ pub const AGENTS: i32 = 200_000;
 /// Unacknowledged jobs that an agent may hold.
 pub const AGENT_MAX_ACK_PENDING: i64 = 16;
 /// How long a delivered job or result may stay unacknowledged before it is delivered again.
-pub const ACK_WAIT: Duration = Duration::from_secs(30);
+pub const ACK_WAIT: Duration = Duration::from_secs(12);
 /// How long a job is kept: longer than any `not_after`, since production roots expire in 30 days.
 pub const JOBS_KEPT: Duration = Duration::from_hours(45 * 24);
 /// How long a result is kept for the workflows to take in.
