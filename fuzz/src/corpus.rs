@@ -7,22 +7,33 @@ use std::path::Path;
 /// One edit of [`damaged`]: what is done, where, with which byte and over how many bytes.
 pub type Edit = (u8, u16, u8, u8);
 
-/// Names and bytes of a target's inputs, by name; `folder` is the `corpus` folder.
-pub fn files(folder: &Path, target: &str) -> io::Result<Vec<(String, Vec<u8>)>> {
+/// The check of one input.
+pub type Check = fn(&[u8]);
+
+/// Every input of these targets with its name and the check of its target.
+pub fn inputs(targets: &[(&str, Check)]) -> io::Result<Vec<(Check, String, Vec<u8>)>> {
+    // From a crate of the domain's own folder.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     let mut found = Vec::new();
-    for entry in folder.join(target).read_dir()? {
-        let path = entry?.path();
-        found.push((path.display().to_string(), std::fs::read(&path)?));
+    for (target, check) in targets {
+        let before = found.len();
+        for entry in folder.join(target).read_dir()? {
+            let path = entry?.path();
+            found.push((*check, path.display().to_string(), std::fs::read(&path)?));
+        }
+        if found.len() == before {
+            return Err(io::ErrorKind::NotFound.into());
+        }
     }
-    found.sort();
-    if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
+    found.sort_by(|a, b| a.1.cmp(&b.1));
+    Ok(found)
 }
 
-/// Checks every input of a target; gives the names of those that the check does not survive.
-pub fn replay(folder: &Path, target: &str, check: fn(&[u8])) -> io::Result<Vec<String>> {
-    let inputs = files(folder, target)?.into_iter();
-    let broken = inputs.filter(|(_, bytes)| catch_unwind(|| check(bytes)).is_err());
-    Ok(broken.map(|(name, _)| name).collect())
+/// Checks every input; gives the names of those that its check does not survive.
+pub fn replay(targets: &[(&str, Check)]) -> io::Result<Vec<String>> {
+    let inputs = inputs(targets)?.into_iter();
+    let broken = inputs.filter(|(check, _, bytes)| catch_unwind(|| check(bytes)).is_err());
+    Ok(broken.map(|(_, name, _)| name).collect())
 }
 
 /// The bytes after some edits: a byte changed, put in, taken out, repeated, or a part taken out, repeated or exchanged

@@ -6,34 +6,15 @@ mod corpus;
 #[path = "../../../fuzz/src/sql.rs"]
 mod parsers;
 
-use corpus::{Edit, damaged, files, replay};
+use corpus::{Check, Edit, damaged, inputs, replay};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::io;
-use std::path::PathBuf;
-
-type Check = fn(&[u8]);
 
 const TARGETS: [(&str, Check); 2] = [("cut", parsers::cut), ("display", parsers::display)];
 
-fn corpus() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
-}
-
-/// Every input of every target, and the check of its target.
-fn inputs() -> io::Result<Vec<(Check, Vec<u8>)>> {
-    let mut found = Vec::new();
-    for (target, check) in TARGETS {
-        found.extend(files(&corpus(), target)?.into_iter().map(|(_, bytes)| (check, bytes)));
-    }
-    Ok(found)
-}
-
 #[test]
 fn the_corpus_is_answered_without_a_panic() {
-    for (target, check) in TARGETS {
-        assert_eq!(replay(&corpus(), target, check).unwrap(), Vec::<String>::new());
-    }
+    assert_eq!(replay(&TARGETS).unwrap(), Vec::<String>::new());
 }
 
 proptest! {
@@ -51,8 +32,8 @@ proptest! {
     fn damaged_inputs_are_answered(
         pick in any::<Index>(), edits in prop::collection::vec(any::<Edit>(), 1..5),
     ) {
-        let inputs = inputs().unwrap();
-        let (check, bytes) = &inputs[pick.index(inputs.len())];
+        let inputs = inputs(&TARGETS).unwrap();
+        let (check, _, bytes) = &inputs[pick.index(inputs.len())];
         check(&damaged(bytes, &edits));
     }
 }
