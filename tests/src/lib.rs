@@ -18,6 +18,7 @@ pub mod service;
 pub mod stored_block;
 pub mod storm;
 pub mod target;
+pub mod tunnel;
 
 pub use command_line::{Answered, CommandLine};
 pub use platform::Platform;

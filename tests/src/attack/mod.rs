@@ -5,12 +5,12 @@
 
 mod document;
 mod record;
-mod tunnel;
 
 use crate::change::{reader, submit, wait_for};
 use crate::http::{Raw, log_length};
 use crate::platform::Platform;
 use crate::scratch::Scratch;
+use crate::tunnel::Tunnel;
 use anyhow::{Context as _, ensure};
 use client::ReceiptBody;
 use client::reads::{JobBody, Page, WhoamiBody};
@@ -23,7 +23,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use trust::encoding::to_base64;
-use tunnel::Tunnel;
 
 const REQUIREMENTS: &str = include_str!("../../requirements-attack.txt");
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
