@@ -44,7 +44,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
-    /// Long runs under attack: `storm kills --changes N --seed S`.
+    /// Long runs under attack: `storm kills --changes N --seed S`, `storm model --seeds N`.
     Storm {
         /// Passed to the scenario program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Command::Check => checks::run(),
         Command::Test { words } => runs::test(&words),
         Command::Demo { words } => runs::scenario("demo", &words),
-        Command::Storm { words } => runs::scenario("storm", &words),
+        Command::Storm { words } => runs::storm(&words),
         Command::Corpus { words } => runs::scenario("corpus", &words),
         Command::Attack { words } => runs::scenario("attack", &words),
         Command::Dev { words } => runs::dev(&words),

@@ -6,6 +6,9 @@ use anyhow::{Context as _, Result};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+/// The long loop of `platform/event-log/tests/suite`.
+const MODEL: &str = "against_model::many_scripts_agree_with_the_model";
+
 /// Every test of the workspace, on binaries built now.
 pub fn test(words: &[String]) -> Result<()> {
     preflight::serving()?;
@@ -31,6 +34,30 @@ pub fn scenario(name: &str, words: &[String]) -> Result<()> {
     let mut command = Command::new(binaries.path(name)?);
     command.args(words).env(BIN_DIR, binaries.folder()?);
     steps::run(name, &mut command)
+}
+
+/// A long run: the scenario program, or the appender against its model.
+pub fn storm(words: &[String]) -> Result<()> {
+    match words.split_first() {
+        Some((first, rest)) if first == "model" => model(rest),
+        Some(_) | None => scenario("storm", words),
+    }
+}
+
+/// Many random scripts against the model, one server and three: a test that `test` leaves out.
+fn model(words: &[String]) -> Result<()> {
+    let seeds = match words {
+        [] => 100,
+        [name, number] if name == "--seeds" => number.parse::<u64>().context("not a number")?,
+        _ => anyhow::bail!("storm model takes --seeds N and nothing else"),
+    };
+    preflight::serving()?;
+    let binaries = builds::binaries()?;
+    let harness = ["--ignored", "--exact", MODEL, "--nocapture"];
+    let words = ["test", "--workspace", "--test", "suite", "--"].into_iter().chain(harness);
+    let mut command = steps::cargo(words);
+    command.env(BIN_DIR, binaries.folder()?).env("COUNTERSIGN_MODEL_SEEDS", seeds.to_string());
+    steps::run("storm model", &mut command)
 }
 
 /// Becomes `countersign dev`, so that interrupts reach it alone.

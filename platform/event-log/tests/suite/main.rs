@@ -2,6 +2,7 @@
 
 mod against_model;
 mod append;
+mod cached;
 mod lossy;
 mod model;
 mod restart;
