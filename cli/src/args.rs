@@ -3,7 +3,7 @@
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::ids::ChangeId;
-use domain::vocabulary::Start;
+use domain::vocabulary::{Found, Start};
 use ledger::{Origin, Slug};
 use std::path::PathBuf;
 
@@ -185,6 +185,20 @@ pub enum ChangeVerb {
     Start(Told),
     /// Take a change back.
     Cancel(Told),
+    /// Say how a change ended whose outcome is unknown, after looking at its database.
+    Resolve {
+        /// The change.
+        id: ChangeId,
+        /// What is there.
+        #[arg(long, value_enum)]
+        found: FoundThere,
+        /// How you know.
+        #[arg(long)]
+        reason: String,
+        /// See there.
+        #[command(flatten)]
+        repeat: Repeat,
+    },
 }
 
 /// `change submit`
@@ -231,6 +245,24 @@ impl From<StartWhen> for Start {
         match start {
             StartWhen::OnApproval => Self::OnApproval,
             StartWhen::OnRelease => Self::OnRelease,
+        }
+    }
+}
+
+/// What is in the database of a change whose outcome is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FoundThere {
+    /// The whole change.
+    Applied,
+    /// Nothing of it, or not all.
+    Failed,
+}
+
+impl From<FoundThere> for Found {
+    fn from(found: FoundThere) -> Self {
+        match found {
+            FoundThere::Applied => Self::Applied,
+            FoundThere::Failed => Self::Failed,
         }
     }
 }
@@ -284,8 +316,46 @@ pub enum AuditVerb {
         #[arg(long, value_name = "ORIGIN")]
         log: Option<Origin>,
     },
+    /// Search what happened by words, people, types and times, newest first.
+    Search(SearchArguments),
     /// Verify an evidence bundle, or the live log: 0 intact, 7 tampered, 8 incomplete.
     Verify(VerifyArguments),
+}
+
+/// `audit search`
+#[derive(Debug, Args)]
+pub struct SearchArguments {
+    /// Words and "phrases" that must all occur, -word that must not, word* for what begins so; also actor:, action:,
+    /// type: and entity:. What begins with - comes after --.
+    #[arg(value_name = "QUERY")]
+    pub query: Vec<String>,
+    /// Only by this principal.
+    #[arg(long, value_name = "ID")]
+    pub actor: Option<String>,
+    /// Only events of this type, or of those that begin so (`approval.*`).
+    #[arg(long, value_name = "TYPE")]
+    pub action: Option<String>,
+    /// Only of aggregates of this type, such as `change`.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub kind: Option<String>,
+    /// Only of this aggregate.
+    #[arg(long, value_name = "ID")]
+    pub entity: Option<String>,
+    /// Only from then on, such as 2026-11-27T08:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only before then.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only of this tenant: for auditors, who see every tenant's.
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// Also count actors, actions and types among everything found.
+    #[arg(long)]
+    pub facets: bool,
+    /// See there.
+    #[command(flatten)]
+    pub limit: Limit,
 }
 
 /// `audit verify`

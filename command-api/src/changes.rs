@@ -8,7 +8,7 @@ use chassis::Problem;
 use chassis::body::PathId;
 use chassis::problem::{BODY_TOO_LARGE, Entry};
 use client::ReceiptBody;
-use client::commands::{DraftChange, Nothing};
+use client::commands::{DraftChange, Nothing, ResolveChange};
 use domain::catalog::{DataSource, DataSourceError};
 use domain::changes::{Change, ChangeCommand, Draft};
 use domain::ids::{ChangeId, DataSourceId};
@@ -138,6 +138,22 @@ pub async fn start_change(
 ) -> Result<Answer, Problem> {
     let (names, id) = (("changes", "start_change"), change.to_string());
     state.accept::<Change, _, _, _>(&ask, names, &id, ChangeCommand::Start).await
+}
+
+/// Say how a change ended whose outcome nobody knew, after looking at its database.
+#[utoipa::path(post, path = "/v1/changes/{change_id}/resolve", tag = "changes",
+    params(("change_id" = String, Path, description = "The change")), request_body = ResolveChange,
+    responses((status = 202, body = ReceiptBody), Problem))]
+#[tracing::instrument(skip_all, fields(change.id = %change))]
+pub async fn resolve_change(
+    State(state): State<AppState>,
+    PathId(change): PathId<ChangeId>,
+    ask: Ask<ByOperator, ResolveChange>,
+) -> Result<Answer, Problem> {
+    let reason = Personal::Clear(prose("/reason", &ask.body.reason, LONGEST_REASON)?);
+    let command = ChangeCommand::Resolve { found: ask.body.found, reason };
+    let (names, id) = (("changes", "resolve_change"), change.to_string());
+    state.accept::<Change, _, _, _>(&ask, names, &id, command).await
 }
 
 /// Take a change back: its author, or somebody who operates the tenant.

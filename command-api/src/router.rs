@@ -34,6 +34,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(changes::submit_change))
         .routes(routes!(changes::start_change))
         .routes(routes!(changes::cancel_change))
+        .routes(routes!(changes::resolve_change))
         .routes(routes!(change_flow::request_approval).layer(large(2 * 1024 * 1024)))
         .routes(routes!(change_flow::fail_check))
         .routes(routes!(change_flow::record_approval))

@@ -78,6 +78,16 @@ impl Outcome {
     }
 }
 
+/// What somebody found who looked at a database after an unknown outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// The change is there, whole.
+    Applied,
+    /// It is not, or not whole.
+    Failed,
+}
+
 /// So many people who hold this role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Requirement {

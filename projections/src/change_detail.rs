@@ -7,7 +7,7 @@ use crate::change_list::{Moved, phase_after};
 use crate::column;
 use crate::database::{Database, DatabaseError};
 use crate::projection::{ProjectError, Projection};
-use client::reads::{ChangeDetail, HistoryEntry, StepBody};
+use client::reads::{ChangeDetail, HistoryEntry, Resolution, StepBody};
 use cqrs_es::persist::ViewRepository as _;
 use cqrs_es::{EventEnvelope, View};
 use domain::changes::{ApprovalPending, Change, ChangeEvent, Drafted, Phase};
@@ -205,6 +205,13 @@ fn detail(document: &mut ChangeDetail, event: &ChangeEvent) {
             if let (None, Some(job)) = (&document.job, job) {
                 document.job = Some(job.to_string());
             }
+        }
+        ChangeEvent::Resolved { found, reason, by } => {
+            document.resolution = Some(Resolution {
+                found: Phase::found(*found).name().to_owned(),
+                by: by.to_string(),
+                reason: reason.shown().to_owned(),
+            });
         }
         ChangeEvent::Drafted(_)
         | ChangeEvent::Approved { .. }

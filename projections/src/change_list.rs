@@ -91,6 +91,7 @@ pub(crate) fn phase_after(event: &ChangeEvent) -> Moved<'_> {
         ChangeEvent::Applied { .. } => Moved::To(Phase::Applied),
         ChangeEvent::Failed { .. } => Moved::To(Phase::Failed),
         ChangeEvent::OutcomeUnknown { .. } => Moved::To(Phase::Unknown),
+        ChangeEvent::Resolved { found, .. } => Moved::To(Phase::found(*found)),
         ChangeEvent::Cancelled { .. } => Moved::To(Phase::Cancelled),
     }
 }

@@ -166,7 +166,8 @@ impl Execution {
             | ChangeEvent::Approved { .. }
             | ChangeEvent::Rejected { .. }
             | ChangeEvent::Dispatched { .. }
-            | ChangeEvent::ResultTaken { .. } => Ok(()),
+            | ChangeEvent::ResultTaken { .. }
+            | ChangeEvent::Resolved { .. } => Ok(()),
         }
     }
 

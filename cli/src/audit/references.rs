@@ -150,6 +150,7 @@ impl References {
             | ChangeEvent::Drafted(_)
             | ChangeEvent::Requested { .. }
             | ChangeEvent::Scheduled { .. }
+            | ChangeEvent::Resolved { .. }
             | ChangeEvent::Cancelled { .. } => {}
         }
     }

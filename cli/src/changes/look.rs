@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::output::{Document, Output};
 use crate::paging::items;
 use crate::session::Session;
-use client::reads::{ChangeAnswer, ChangeDetail, ChangeSummary};
+use client::reads::{ChangeAnswer, ChangeDetail, ChangeSummary, Resolution};
 use domain::ids::ChangeId;
 use serde_json::Value;
 
@@ -43,6 +43,10 @@ pub async fn get(session: &Session, output: &Output, id: ChangeId) -> Result<Exi
     Ok(Exit::Ok)
 }
 
+fn resolved(resolution: &Resolution) -> String {
+    format!("{}, says {}: {}", resolution.found, resolution.by, resolution.reason)
+}
+
 fn document(answer: &ChangeAnswer, value: Value) -> Document {
     let change: &ChangeDetail = &answer.change;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -56,6 +60,7 @@ fn document(answer: &ChangeAnswer, value: Value) -> Document {
         ("reason", text(&change.reason)),
         ("state", change.state.clone()),
         ("code", text(&change.code)),
+        ("resolved", change.resolution.as_ref().map(resolved).unwrap_or_default()),
         ("waiting", text(&answer.waiting_for)),
         ("source", format!("{} ({})", answer.data_source, change.data_source_id)),
         ("environment", change.environment.clone()),

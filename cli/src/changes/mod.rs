@@ -9,8 +9,8 @@ use crate::args::{ChangeVerb, Told};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Document, Output};
-use crate::session::Session;
-use client::commands::Nothing;
+use crate::session::{Recorded, Session};
+use client::commands::{Nothing, ResolveChange};
 
 /// Runs a verb.
 pub async fn run(verb: ChangeVerb, session: &Session, output: &Output) -> Result<Exit, CliError> {
@@ -31,6 +31,12 @@ pub async fn run(verb: ChangeVerb, session: &Session, output: &Output) -> Result
         }
         ChangeVerb::Start(told) => tell(session, output, "start", "started", &told).await,
         ChangeVerb::Cancel(told) => tell(session, output, "cancel", "cancelled", &told).await,
+        ChangeVerb::Resolve { id, found, reason, repeat } => {
+            let path = format!("/v1/changes/{id}/resolve");
+            let body = ResolveChange { found: found.into(), reason };
+            let recorded = session.tell(&repeat, &path, &body).await?;
+            shown(output, &recorded, "resolved")
+        }
     }
 }
 
@@ -43,6 +49,10 @@ async fn tell(
 ) -> Result<Exit, CliError> {
     let path = format!("/v1/changes/{}/{verb}", told.id);
     let recorded = session.tell(&told.repeat, &path, &Nothing {}).await?;
+    shown(output, &recorded, done)
+}
+
+fn shown(output: &Output, recorded: &Recorded, done: &str) -> Result<Exit, CliError> {
     output.talk(&recorded.told(done));
     output.document(&Document::receipt(&recorded.receipt)?)?;
     Ok(Exit::Ok)

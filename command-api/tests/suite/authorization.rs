@@ -14,6 +14,7 @@ const AUTHOR: &[&str] = &["author"];
 
 /// The callers that each operation lets in; nobody else gets beyond 403.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("resolve_change", &["operator", "service operator"]),
     ("cancel_change", &["author", "operator", "service operator"]),
     ("close_approval", WORKFLOW),
     ("create_principal", INSTALLATION),

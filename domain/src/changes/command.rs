@@ -2,7 +2,7 @@
 
 use crate::ids::{ApprovalId, DataSourceId, JobId, PrincipalId};
 use crate::personal::Personal;
-use crate::vocabulary::{Outcome, PolicyRef, RootRef, Start, Step};
+use crate::vocabulary::{Found, Outcome, PolicyRef, RootRef, Start, Step};
 use ::ledger::blob::BlobRef;
 use trust::encoding::Sha256Digest;
 
@@ -52,6 +52,13 @@ pub enum ChangeCommand {
     },
     /// The agent's signed result was verified.
     RecordResult(ExecutionReport),
+    /// Nobody knew whether it ran; somebody has looked.
+    Resolve {
+        /// What they found.
+        found: Found,
+        /// How they know.
+        reason: Personal,
+    },
     /// Take it back.
     Cancel {
         /// The caller holds the operator role, so that it need not be their own.

@@ -3,7 +3,7 @@
 use crate::ids::{ApprovalId, DataSourceId, JobId, PrincipalId};
 use crate::personal::Personal;
 use crate::schema;
-use crate::vocabulary::{Outcome, PolicyRef, RootRef, Start, Step};
+use crate::vocabulary::{Found, Outcome, PolicyRef, RootRef, Start, Step};
 use ::ledger::blob::BlobRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,16 @@ pub enum ChangeEvent {
     OutcomeUnknown {
         /// The job.
         job: JobId,
+    },
+    /// Somebody looked at the database of a change whose outcome was unknown, and says how it ended.
+    #[serde(rename = "schema.resolved")]
+    Resolved {
+        /// What they found.
+        found: Found,
+        /// How they know.
+        reason: Personal,
+        /// Who.
+        by: PrincipalId,
     },
     /// The change was taken back.
     #[serde(rename = "schema.cancelled")]

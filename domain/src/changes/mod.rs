@@ -15,7 +15,7 @@ use crate::Issued;
 use crate::aggregate::aggregate;
 use crate::ids::{ApprovalId, DataSourceId, JobId, PrincipalId};
 use crate::refusal::refusals;
-use crate::vocabulary::{Outcome, Start};
+use crate::vocabulary::{Found, Outcome, Start};
 use serde::{Deserialize, Serialize};
 
 refusals! {
@@ -29,6 +29,7 @@ refusals! {
         NotApproved = "changes.not_approved", Conflict, "the change is not approved, or was started already";
         NotScheduled = "changes.not_scheduled", Conflict, "the change is not scheduled";
         NotApplying = "changes.not_applying", Conflict, "the change is not being applied";
+        NotUnknown = "changes.not_unknown", Conflict, "the outcome of the change is not unknown";
         OtherApproval = "changes.other_approval", Conflict, "the approval belongs to another revision";
         OtherJob = "changes.other_job", Conflict, "the result belongs to another job";
         AlreadyApplying = "changes.already_applying", Conflict, "the change is being applied and cannot be cancelled";
@@ -87,7 +88,15 @@ impl Phase {
         }
     }
 
-    /// Nothing follows.
+    /// Where a change stands that somebody has looked for.
+    pub fn found(found: Found) -> Self {
+        match found {
+            Found::Applied => Self::Applied,
+            Found::Failed => Self::Failed,
+        }
+    }
+
+    /// Nothing follows by itself.
     pub fn has_ended(self) -> bool {
         matches!(
             self,
@@ -168,6 +177,10 @@ impl Change {
             (_, ChangeCommand::RecordResult(_) | ChangeCommand::FailDispatch { .. }) => {
                 Err(ChangeError::NotApplying)
             }
+            (Phase::Unknown, ChangeCommand::Resolve { found, reason }) => {
+                Ok(vec![ChangeEvent::Resolved { found, reason, by: by.id }])
+            }
+            (_, ChangeCommand::Resolve { .. }) => Err(ChangeError::NotUnknown),
             (Phase::Applying, ChangeCommand::Cancel { .. }) => Err(ChangeError::AlreadyApplying),
             (phase, ChangeCommand::Cancel { .. }) if phase.has_ended() => Err(ChangeError::Ended),
             (_, ChangeCommand::Cancel { as_operator }) => self.cancel(by.id, as_operator),
@@ -284,6 +297,7 @@ impl Change {
             ChangeEvent::Applied { .. } => self.phase = Phase::Applied,
             ChangeEvent::Failed { .. } => self.phase = Phase::Failed,
             ChangeEvent::OutcomeUnknown { .. } => self.phase = Phase::Unknown,
+            ChangeEvent::Resolved { found, .. } => self.phase = Phase::found(found),
             ChangeEvent::Cancelled { .. } => self.phase = Phase::Cancelled,
         }
     }

@@ -412,6 +412,33 @@ fn a_change_that_ended_is_not_cancelled() {
 }
 
 #[test]
+fn an_unknown_outcome_is_resolved_once_by_who_looked() {
+    let unknown = || {
+        let ended = ChangeEvent::OutcomeUnknown { job: job() };
+        [until(Phase::Applying, Start::OnApproval), vec![ended]].concat()
+    };
+    let resolve = |found| ChangeCommand::Resolve { found, reason: "the table is there".into() };
+    for found in [Found::Applied, Found::Failed] {
+        let resolved =
+            ChangeEvent::Resolved { found, reason: "the table is there".into(), by: person("ops") };
+        change()
+            .given(unknown())
+            .when(by("ops", resolve(found)))
+            .then_expect_events(vec![resolved.clone()]);
+        change()
+            .given([unknown(), vec![resolved]].concat())
+            .when(by("ops", resolve(found)))
+            .then_expect_error(ChangeError::NotUnknown);
+    }
+    for phase in [Phase::Draft, Phase::Applying, Phase::Applied] {
+        change()
+            .given(until(phase, Start::OnApproval))
+            .when(by("ops", resolve(Found::Applied)))
+            .then_expect_error(ChangeError::NotUnknown);
+    }
+}
+
+#[test]
 fn an_id_names_its_kind() {
     let change = ChangeId::derived("change", &["1"]).to_string();
     assert!(change.parse::<AgentId>().is_err());

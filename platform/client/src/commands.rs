@@ -2,7 +2,7 @@
 
 use domain::identity::{PrincipalKind, Role};
 use domain::ids::{ApprovalId, ChangeId, JobId, PrincipalId};
-use domain::vocabulary::{PolicyRef, RootRef, Stage, Start};
+use domain::vocabulary::{Found, PolicyRef, RootRef, Stage, Start};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -170,6 +170,17 @@ pub struct RecordRejection {
     /// By whom.
     #[schema(value_type = String)]
     pub by: PrincipalId,
+}
+
+/// `POST /v1/changes/{change_id}/resolve`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveChange {
+    /// What was found in the database: `applied` or `failed`.
+    #[schema(value_type = String)]
+    pub found: Found,
+    /// How that is known.
+    pub reason: String,
 }
 
 /// `POST /v1/changes/{change_id}/record-dispatch` (workflows)

@@ -14,6 +14,72 @@ pub struct Page<T> {
     pub next_page_token: Option<String>,
 }
 
+/// A page of what a search found, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AuditPage {
+    /// The events.
+    pub items: Vec<AuditHit>,
+    /// To send as `page_token` for the next page; none on the last.
+    pub next_page_token: Option<String>,
+    /// Counted among everything found, if it was asked for.
+    pub facets: Option<AuditFacets>,
+}
+
+/// An event that a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditHit {
+    /// `evt_...`
+    pub event: String,
+    /// Whose.
+    pub tenant: String,
+    /// The commit's place in the log.
+    pub sequence: u64,
+    /// The commit's hash.
+    pub hash: String,
+    /// When it was decided.
+    pub at: String,
+    /// Who acted.
+    pub actor: String,
+    /// The event's type.
+    pub action: String,
+    /// The aggregate's type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The aggregate's id.
+    pub entity: String,
+    /// The text around what was looked for, in pieces.
+    pub fragments: Vec<AuditFragment>,
+}
+
+/// A piece of recorded text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditFragment {
+    /// As recorded: it may hold anything that people wrote.
+    pub text: String,
+    /// It was looked for.
+    pub matches: bool,
+}
+
+/// The most frequent values among everything found, at most 20 of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditFacets {
+    /// Who acted.
+    pub actors: Vec<CountedValue>,
+    /// Types of events.
+    pub actions: Vec<CountedValue>,
+    /// Types of aggregates.
+    pub types: Vec<CountedValue>,
+}
+
+/// How often a value occurs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CountedValue {
+    /// The value.
+    pub value: String,
+    /// In how many events.
+    pub count: u64,
+}
+
 /// A change in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeSummary {
@@ -80,12 +146,25 @@ pub struct ChangeDetail {
     pub code: Option<String>,
     /// The schema afterwards.
     pub fingerprint_after: Option<String>,
+    /// What somebody found after an unknown outcome.
+    pub resolution: Option<Resolution>,
     /// When it was drafted.
     pub created_at: String,
     /// When it last changed.
     pub updated_at: String,
     /// What happened, in order.
     pub history: Vec<HistoryEntry>,
+}
+
+/// What somebody found who looked at the database of a change whose outcome was unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resolution {
+    /// `applied` or `failed`.
+    pub found: String,
+    /// Who.
+    pub by: String,
+    /// How they know.
+    pub reason: String,
 }
 
 /// A step of a change.

@@ -41,7 +41,8 @@ pub async fn check(
     target(fleet, ended, &mut findings).await?;
     read_models(fleet, &mut findings).await?;
     for one in ended {
-        *findings.states.entry(one.state.clone()).or_default() += 1;
+        let resolved = if one.was_unknown { " after unknown" } else { "" };
+        *findings.states.entry(format!("{}{resolved}", one.state)).or_default() += 1;
     }
     Ok(findings)
 }
@@ -100,10 +101,10 @@ async fn target(fleet: &Fleet, ended: &[Ended], findings: &mut Findings) -> anyh
         let ran = runs.get(&i32::try_from(one.number)?).copied().unwrap_or(0);
         let (succeeded, open) = journal.get(&one.change).copied().unwrap_or((0, 0));
         let ok = match one.state.as_str() {
-            "applied" => ran == 1 && succeeded == 1 && !one.to_fail,
-            "failed" => ran == 0 && succeeded == 0,
-            // Resolved by looking: the journal and the rows must tell the same.
-            "unknown" => ran <= 1 && ran == succeeded && open == 0,
+            // The agent could not tell, and says so in its journal; somebody looked and said it.
+            "applied" | "failed" if one.was_unknown => ran <= 1 && succeeded == 0 && open == 1,
+            "applied" => ran == 1 && succeeded == 1 && open == 0 && !one.to_fail,
+            "failed" => ran == 0 && succeeded == 0 && open == 0,
             _ => false,
         };
         if !ok {

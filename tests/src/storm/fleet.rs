@@ -180,6 +180,7 @@ impl Fleet {
         let secret = self.data.join("secrets").join("again.url");
         folder::write_private(&secret, url.as_bytes())?;
         put(&mut config, "database_url_file", &secret.to_string_lossy());
+        put(&mut config, "search_dir", &self.data.join("search-again").to_string_lossy());
         let process = config.get_mut("process").and_then(Value::as_table_mut);
         let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         put(process.context("no [process]")?, "ops_listen", &free.to_string());

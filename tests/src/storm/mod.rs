@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use checker::Findings;
 use fleet::{Fleet, Victim};
 use futures::StreamExt as _;
-use people::{Ended, Memory, live};
+use people::{Ended, Memory, live, resolve};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,10 +86,13 @@ pub async fn rage(plan: Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
         over.cancel();
         ended
     };
-    let (ended, recoveries, (broken_links, ended_by_themselves)) =
+    let (mut ended, recoveries, (broken_links, ended_by_themselves)) =
         tokio::try_join!(changes, kills(&fleet, plan, &over), breaks(&fleet, plan, &over))?;
     tell(&format!("the storm is over after {:.1} s; checking", began.elapsed().as_secs_f64()));
     fleet.settle().await?;
+    for one in ended.iter_mut().filter(|one| one.state == "unknown") {
+        resolve(&fleet, &memory, plan.seed, one).await?;
+    }
     let acknowledged = memory.acknowledged();
     let auditor = auditor(&fleet).await?;
     let findings = checker::check(&fleet, &auditor, &acknowledged, &ended).await?;

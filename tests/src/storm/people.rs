@@ -1,11 +1,12 @@
 //! People who do not give up: every command is sent under one key until it is answered, and every answer is remembered.
 
 use super::fleet::Fleet;
+use crate::target::connect_to;
 use anyhow::{Context as _, bail};
-use client::commands::DraftChange;
+use client::commands::{DraftChange, ResolveChange};
 use client::reads::ChangeAnswer;
 use client::{Client, Credential, ReceiptBody};
-use domain::vocabulary::Start;
+use domain::vocabulary::{Found, Start};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +45,8 @@ pub struct Ended {
     pub code: Option<String>,
     /// Its SQL fails on purpose.
     pub to_fail: bool,
+    /// Its outcome was unknown until somebody looked.
+    pub was_unknown: bool,
 }
 
 /// Everything that people were told.
@@ -105,7 +108,35 @@ pub async fn live(
         }
     }
     let seen = ada.watch(&change, "applied").await?.change;
-    Ok(Ended { number, change, state: seen.state, code: seen.code, to_fail })
+    let (state, code) = (seen.state, seen.code);
+    Ok(Ended { number, change, state, code, to_fail, was_unknown: false })
+}
+
+/// Looks whether the rows of a change of unknown outcome are there, and says so to the platform.
+pub async fn resolve(
+    fleet: &Fleet,
+    memory: &Arc<Memory>,
+    storm: u64,
+    ended: &mut Ended,
+) -> anyhow::Result<()> {
+    let url = &fleet.card.targets.first().context("no target")?.url;
+    let client = connect_to(url).await?;
+    let there = "SELECT count(*) FROM public.runs WHERE change = $1";
+    let rows: i64 = client.query_one(there, &[&i32::try_from(ended.number)?]).await?.get(0);
+    let found = if rows > 0 { Found::Applied } else { Found::Failed };
+    let body = ResolveChange { found, reason: format!("it left {rows} rows") };
+    let (ada, number) = (Person::new(fleet, memory, "ada")?, ended.number);
+    let path = format!("/v1/changes/{}/resolve", ended.change);
+    ada.insist(&path, &format!("storm/{storm}/{number}/resolve"), &body).await?;
+    let deadline = Instant::now() + PATIENCE;
+    while ended.state == "unknown" {
+        anyhow::ensure!(Instant::now() < deadline, "{} stays unknown", ended.change);
+        tokio::time::sleep(STEP).await;
+        let seen = ada.watch(&ended.change, "applied").await?.change;
+        ended.state = seen.state;
+    }
+    ended.was_unknown = true;
+    Ok(())
 }
 
 /// Only rows: the schema stays as it is, so that changes do not drift each other, and what ran twice shows twice.
