@@ -32,7 +32,8 @@ pub async fn items<T: DeserializeOwned>(
     }
 }
 
-fn with_query<'a>(path: &str, members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+/// The path with these parameters.
+pub fn with_query<'a>(path: &str, members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let members: Vec<String> =
         members.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     if members.is_empty() { path.to_owned() } else { format!("{path}?{}", members.join("&")) }

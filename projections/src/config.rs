@@ -13,6 +13,8 @@ pub struct Config {
     pub process: ProcessConfig,
     /// A file that only its owner may read, with the URL of the database.
     pub database_url_file: PathBuf,
+    /// The folder of the search index; `query-api` reads it.
+    pub search_dir: PathBuf,
     /// `tls://host:port`.
     pub nats_url: String,
     /// The SPIFFE ID of nats-server.

@@ -4,6 +4,8 @@
 //! writes only rows of the commit's own aggregate, so that one unreadable commit sets aside one aggregate and nothing
 //! else. Every reader takes the tenant.
 //!
+//! [`search`] keeps a Tantivy index of every event beside the tables, with a position of its own.
+//!
 //! [`Tables`] is where exactly-once happens: one transaction holds the rows and the compare-and-set of every slice's
 //! position. `query-api` uses [`Database`], the readers and [`Progress`].
 // A new event makes every slice decide.
@@ -25,6 +27,7 @@ mod parked;
 pub mod principals;
 mod progress;
 mod projection;
+pub mod search;
 mod tables;
 pub mod trust_roots;
 

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use chassis::Process;
 use clap::Parser;
 use countersign_projections::config::Config;
-use countersign_projections::{Database, every_slice, follow};
+use countersign_projections::{Database, every_slice, follow, search};
 use event_log::Reader;
 use nats::Connection;
 use nats::subjects::service_inbox;
@@ -25,6 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let process = Process::<Config>::start("projections", &arguments.config).await?;
     let following = process.ready("following");
+    let searchable = process.ready("searchable");
     let database = Database::from_url_file(&process.config.database_url_file)?;
     database.migrate().await?;
     let server = SpiffeId::new(&process.config.nats_id).context("nats_id is not a SPIFFE ID")?;
@@ -32,7 +33,11 @@ async fn main() -> anyhow::Result<()> {
     let inbox = service_inbox("projections")?;
     let connection = Connection::connect(url, source, &server, &inbox, "projections").await?;
     let log = Reader::new(&connection, process.config.log.clone().into());
-    let tables = every_slice(&database);
+    let (tables, searched) = (every_slice(&database), log.clone());
+    let folder = process.config.search_dir.clone();
     process.run("follow", |stopping| follow(tables, log, move || following.set(true), stopping));
+    process.run("search", |stopping| async move {
+        search::keep(&folder, searched, move || searchable.set(true), stopping).await
+    });
     process.until_stopped().await
 }

@@ -19,6 +19,8 @@ pub struct ApiConfig {
     pub services_listen: SocketAddr,
     /// A file that only its owner may read, with the URL of the database that `projections` keeps.
     pub database_url_file: PathBuf,
+    /// The folder of the search index that `projections` keeps; it is only read.
+    pub search_dir: PathBuf,
     /// `tls://host:port`
     pub nats_url: String,
     /// The SPIFFE ID of nats-server.

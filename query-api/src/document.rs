@@ -53,6 +53,7 @@ pub(crate) const SHARED: Shared<'static> = Shared {
         (name = "jobs", description = "Jobs and what became of them"),
         (name = "agents", description = "Agents"),
         (name = "identity", description = "The caller, and the trust root"),
+        (name = "audit", description = "Search over everything that happened"),
         (name = "ledger", description = "The log itself, for auditors of tenant system"),
     ),
 )]

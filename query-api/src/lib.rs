@@ -6,6 +6,7 @@
 mod agents;
 mod answer;
 mod approvals;
+mod audit;
 mod auditing;
 mod changes;
 mod config;

@@ -9,6 +9,7 @@ use countersign_query_api::{ApiConfig, AppState, open_api_json, print_document, 
 use event_log::Reader;
 use nats::Connection;
 use nats::subjects::service_inbox;
+use projections::search::Search;
 use projections::{Database, Progress};
 use spiffe::SpiffeId;
 use std::path::{Path, PathBuf};
@@ -48,13 +49,15 @@ async fn run(config: &Path) -> anyhow::Result<()> {
     let connection = Connection::connect(url, source, &server, &inbox, "query-api").await?;
     let log = Reader::new(&connection, config.log.clone().into());
     let (progress, listener) = Progress::of(&database, &config.log.origin);
+    let (search, watcher) = Search::of(&config.search_dir, &config.log.origin);
     let (clock, tokens) = (process.clock.clone(), config.development_tokens());
-    let app = router(AppState::new(database.clone(), progress, log, clock, tokens))?;
+    let app = router(AppState::new(database.clone(), progress, search, log, clock, tokens))?;
     let people = PlainListener::bind(config.people_listen, tokens).await?;
     let tls = process.identity.server_config(|id| id.service().is_some())?;
     let services = MtlsListener::bind(config.services_listen, tls).await?;
     let (tables, for_services) = (process.ready("tables"), app.clone());
     process.run("progress", |stopping| listener.listen(stopping));
+    process.run("search", |stopping| watcher.watch(stopping));
     process.run("tables", |stopping| async move {
         database.until_schema(stopping).await?;
         tables.set(true);

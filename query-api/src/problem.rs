@@ -10,6 +10,9 @@ chassis::problems! {
     POSITION_MALFORMED = "query.position_malformed", 400, "the header Cs-Min-Position is not <origin>:<sequence>";
     POSITION_OF_ANOTHER_LOG = "query.position_of_another_log", 400, "the header Cs-Min-Position names a log that is not read here";
     POSITION_NOT_REACHED = "query.position_not_reached", 503, "the read models have not reached the wanted position yet: try again";
+    SEARCH_INVALID = "query.search_invalid", 400, "the search cannot be understood";
+    SEARCH_NOT_REACHED = "query.search_not_reached", 503, "the search index has not reached the wanted position yet: try again";
+    SEARCH_UNAVAILABLE = "query.search_unavailable", 503, "there is no search index yet: try again";
     UNAVAILABLE = "query.unavailable", 503, "the read models cannot be read now: try again";
     LOG_NOT_FOUND = "ledger.log_not_found", 404, "there is no such log here";
     BLOB_NOT_FOUND = "ledger.blob_not_found", 404, "the log has no such blob of this tenant";

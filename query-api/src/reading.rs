@@ -1,6 +1,8 @@
 //! What every read of a tenant's data brings: who asks, for which tenant, how new the answer must be.
 
-use crate::problem::{POSITION_MALFORMED, POSITION_NOT_REACHED, POSITION_OF_ANOTHER_LOG};
+use crate::problem::{
+    POSITION_MALFORMED, POSITION_NOT_REACHED, POSITION_OF_ANOTHER_LOG, SEARCH_NOT_REACHED,
+};
 use crate::state::AppState;
 use axum::extract::FromRequestParts;
 use chassis::problem::AUTH_FORBIDDEN;
@@ -43,18 +45,37 @@ impl FromRequestParts<AppState> for Reading {
 
 /// Waits as `Cs-Min-Position` and `Prefer: wait=` ask, then says what every answer from now on holds.
 pub(crate) async fn fresh(headers: &HeaderMap, state: &AppState) -> Result<PositionMark, Problem> {
-    if let Some(value) = headers.get(MIN_POSITION_HEADER) {
-        let mark = value.to_str().ok().and_then(|text| text.parse::<PositionMark>().ok());
-        let mark = mark.ok_or_else(|| Problem::of(&POSITION_MALFORMED))?;
-        if mark.origin != state.log.identity().origin {
-            return Err(Problem::of(&POSITION_OF_ANOTHER_LOG));
-        }
+    if let Some(mark) = wanted(headers, state)? {
         let reached = state.progress.reached(mark.sequence, patience(headers)).await;
         reached.map_err(|behind| {
             Problem::of(&POSITION_NOT_REACHED).detail(behind.to_string()).retry_after(1)
         })?;
     }
     Ok(state.progress.served())
+}
+
+/// The same for the search index.
+pub(crate) async fn fresh_search(
+    headers: &HeaderMap,
+    state: &AppState,
+) -> Result<PositionMark, Problem> {
+    if let Some(mark) = wanted(headers, state)? {
+        let reached = state.search.reached(mark.sequence, patience(headers)).await;
+        reached.map_err(|behind| {
+            Problem::of(&SEARCH_NOT_REACHED).detail(behind.to_string()).retry_after(1)
+        })?;
+    }
+    Ok(state.search.served())
+}
+
+fn wanted(headers: &HeaderMap, state: &AppState) -> Result<Option<PositionMark>, Problem> {
+    let Some(value) = headers.get(MIN_POSITION_HEADER) else { return Ok(None) };
+    let mark = value.to_str().ok().and_then(|text| text.parse::<PositionMark>().ok());
+    let mark = mark.ok_or_else(|| Problem::of(&POSITION_MALFORMED))?;
+    if mark.origin != state.log.identity().origin {
+        return Err(Problem::of(&POSITION_OF_ANOTHER_LOG));
+    }
+    Ok(Some(mark))
 }
 
 /// `Prefer: wait=<seconds>` (RFC 7240); other preferences and malformed ones are ignored, as it asks.

@@ -2,7 +2,8 @@
 
 use crate::state::AppState;
 use crate::{
-    agents, approvals, changes, data_sources, document, jobs, logs, reading, trust_root, whoami,
+    agents, approvals, audit, changes, data_sources, document, jobs, logs, reading, trust_root,
+    whoami,
 };
 use anyhow::Context as _;
 use axum::Router;
@@ -34,6 +35,7 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(agents::get_agent))
         .routes(routes!(trust_root::get_trust_root))
         .routes(routes!(whoami::whoami))
+        .routes(routes!(audit::search_events))
         .routes(routes!(logs::get_log))
         .routes(routes!(logs::list_commits))
         .routes(routes!(logs::get_blob))

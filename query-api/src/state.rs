@@ -7,6 +7,7 @@ use chassis::listen::DevelopmentTokens;
 use chassis::{Clock, HasPrincipals, Holder, Principals, Problem};
 use domain::ids::PrincipalId;
 use event_log::Reader;
+use projections::search::Search;
 use projections::{Database, Progress, principals};
 use trust::encoding::{Sha256Digest, Timestamp};
 
@@ -17,6 +18,8 @@ pub struct AppState {
     pub database: Database,
     /// How far they are.
     pub progress: Progress,
+    /// The search index.
+    pub search: Search,
     /// The log's mirror: exact bytes and blobs.
     pub log: Reader,
     clock: Clock,
@@ -29,12 +32,13 @@ impl AppState {
     pub fn new(
         database: Database,
         progress: Progress,
+        search: Search,
         log: Reader,
         clock: Clock,
         development_tokens: DevelopmentTokens,
     ) -> Self {
         let tokens = KnownPrincipals { database: database.clone() };
-        Self { database, progress, log, clock, tokens, development_tokens }
+        Self { database, progress, search, log, clock, tokens, development_tokens }
     }
 
     /// A blob that a commit names.

@@ -1,5 +1,7 @@
 //! Reads over a real log, real tables and the real worker between them.
 
+#[path = "world/search.rs"]
+mod search;
 mod world;
 
 use anyhow::Context as _;
@@ -117,7 +119,7 @@ async fn bad_input_has_its_own_code() {
 
 /// What only auditors of tenant `system` read; everything else is read by every role and by two services.
 const OF_AUDITORS: [&str; 3] = ["get_log", "list_commits", "get_blob"];
-const OF_TENANTS: [&str; 14] = [
+const OF_TENANTS: [&str; 15] = [
     "list_changes",
     "get_change",
     "get_change_sql",
@@ -131,6 +133,7 @@ const OF_TENANTS: [&str; 14] = [
     "list_agents",
     "get_agent",
     "get_trust_root",
+    "search_events",
     "whoami",
 ];
 

@@ -15,6 +15,7 @@ mod progress;
 mod references;
 mod report;
 mod roots;
+mod search;
 #[cfg(test)]
 mod stand;
 mod tar_file;
@@ -39,6 +40,9 @@ use tar_file::TarFile;
 /// Runs a verb.
 pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Exit, CliError> {
     match verb {
+        AuditVerb::Search(arguments) => {
+            search::search(&arguments, &session::open(global)?, output).await
+        }
         AuditVerb::Export { out, log } => {
             let session = session::open(global)?;
             let origin = session.log(log).await?;

@@ -83,6 +83,7 @@ fn projections(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::R
     let name = "projections";
     Ok(json!({
         "database_url_file": layout.secret("read-models.url"),
+        "search_dir": layout.search_index(),
         "nats_url": stack.nats_url(),
         "nats_id": stack.nats_id()?,
         "process": process(material, name, &stack.service_endpoint(name)?)?,
@@ -97,6 +98,7 @@ fn query_api(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Res
         "services_listen": address(material, "query-api-services")?,
         "development": true,
         "database_url_file": layout.secret("read-models.url"),
+        "search_dir": layout.search_index(),
         "nats_url": stack.nats_url(),
         "nats_id": stack.nats_id()?,
         "process": process(material, name, &stack.service_endpoint(name)?)?,

@@ -14,7 +14,7 @@ impl Layout {
     /// Makes the folders that are missing, for their owner only.
     pub fn new(root: &Path) -> anyhow::Result<Self> {
         let layout = Self { root: root.to_owned() };
-        for name in ["keys", "config", "secrets", "logs", "agent"] {
+        for name in ["keys", "config", "secrets", "logs", "agent", "search"] {
             folder::make_if_missing(&layout.root.join(name), 0o700)?;
         }
         Ok(layout)
@@ -48,6 +48,11 @@ impl Layout {
     /// The agent's state.
     pub fn agent_state(&self) -> PathBuf {
         self.root.join("agent")
+    }
+
+    /// The search index.
+    pub fn search_index(&self) -> PathBuf {
+        self.root.join("search")
     }
 
     /// Everything random that is made once.

@@ -22,6 +22,7 @@ use domain::vocabulary::{Start, Step};
 use event_log::{EventLog, Reader, Request, SYSTEM_TENANT, Target, open_log};
 use http::{HeaderMap, StatusCode};
 use ledger::{LogIdentity, Receipt, RequestDigest, Writer};
+use projections::search::{self, Search};
 use projections::{Database, Progress, every_slice, follow};
 use serde_json::Value;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub struct World {
     log: EventLog,
     database: Database,
     progress: Progress,
+    search_dir: tempfile::TempDir,
     pub router: Router,
     /// The same, as configured for production.
     pub production: Router,
@@ -97,9 +99,12 @@ impl World {
         let (progress, listening) = Progress::of(&database, &ORIGIN.parse()?);
         let mut listener = JoinSet::new();
         listener.spawn(listening.listen(CancellationToken::new()));
+        let search_dir = tempfile::tempdir()?;
+        let (search, watcher) = Search::of(search_dir.path(), &ORIGIN.parse()?);
+        listener.spawn(watcher.watch(CancellationToken::new()));
         let state = |tokens| {
-            let (progress, log) = (progress.clone(), reader.clone());
-            router(AppState::new(database.clone(), progress, log, Clock::system(), tokens))
+            let (progress, search, log) = (progress.clone(), search.clone(), reader.clone());
+            router(AppState::new(database.clone(), progress, search, log, Clock::system(), tokens))
         };
         let (routes, production) =
             (state(DevelopmentTokens::Accepted)?, state(DevelopmentTokens::Refused)?);
@@ -108,6 +113,7 @@ impl World {
             log,
             database,
             progress,
+            search_dir,
             router: routes,
             production,
             worker: None,
@@ -122,7 +128,9 @@ impl World {
         let connection = self.stack.connect_service(identities::PROJECTIONS).await?;
         let (stopping, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let (tables, log) = (every_slice(&self.database), Reader::new(&connection, identity));
-        tasks.spawn(follow(tables, log, || (), stopping.clone()));
+        tasks.spawn(follow(tables, log.clone(), || (), stopping.clone()));
+        let (folder, stop) = (self.search_dir.path().to_owned(), stopping.clone());
+        tasks.spawn(async move { search::keep(&folder, log, || (), stop).await });
         self.worker = Some((stopping, tasks));
         Ok(())
     }
@@ -130,7 +138,10 @@ impl World {
     pub async fn stop_worker(&mut self) -> anyhow::Result<()> {
         let (stopping, mut tasks) = self.worker.take().context("no worker runs")?;
         stopping.cancel();
-        tasks.join_next().await.context("no worker runs")??
+        while let Some(ended) = tasks.join_next().await {
+            ended??;
+        }
+        Ok(())
     }
 
     pub async fn stop(mut self) -> anyhow::Result<()> {
@@ -156,7 +167,7 @@ impl World {
         command: C,
     ) -> anyhow::Result<Receipt>
     where
-        A: Aggregate<Command = Issued<C>, Services = ()>,
+        A: Aggregate<Command = Issued<C>, Services = ()> + 'static,
         A::Error: Send + Sync + 'static,
         C: Clone + Send + std::fmt::Debug,
     {

@@ -1,0 +1,67 @@
+//! The fields of a document. Another shape is another [`FORMAT`]: the index is made anew from the log then.
+
+use tantivy::schema::{
+    DateOptions, DateTimePrecision, FAST, FacetOptions, Field, INDEXED, STORED, STRING, Schema,
+    TEXT,
+};
+
+/// Of the index; raised whenever fields or their contents change.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Names of the fields that sort.
+pub(crate) const ORDER: &str = "order";
+pub(crate) const FACET: &str = "facet";
+
+/// The fields.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields {
+    /// `evt_...`: documents are replaced by it.
+    pub id: Field,
+    /// Whose.
+    pub tenant: Field,
+    /// Who acted, by id.
+    pub actor: Field,
+    /// The event's type.
+    pub action: Field,
+    /// The aggregate's type.
+    pub kind: Field,
+    /// The aggregate's id.
+    pub entity: Field,
+    /// Sequence and place in the commit: newer is larger.
+    pub order: Field,
+    /// When it was decided.
+    pub time: Field,
+    /// The commit's hash.
+    pub hash: Field,
+    /// Everything that can be found by words.
+    pub text: Field,
+    /// The beginning of it, to be shown.
+    pub shown: Field,
+    /// What can be counted: `/actor/...`, `/action/...`, `/type/...`.
+    pub facet: Field,
+}
+
+impl Fields {
+    /// The schema and its fields.
+    pub(crate) fn schema() -> (Schema, Self) {
+        let mut schema = Schema::builder();
+        // Not in whole seconds, which is the default: a bound between two events of one second would not hold.
+        let time = DateOptions::default().set_precision(DateTimePrecision::Microseconds);
+        let time = time.set_fast().set_stored();
+        let fields = Self {
+            id: schema.add_text_field("id", STRING | STORED),
+            tenant: schema.add_text_field("tenant", STRING | STORED),
+            actor: schema.add_text_field("actor", STRING | STORED),
+            action: schema.add_text_field("action", STRING | STORED),
+            kind: schema.add_text_field("type", STRING | STORED),
+            entity: schema.add_text_field("entity", STRING | STORED),
+            order: schema.add_u64_field(ORDER, INDEXED | FAST | STORED),
+            time: schema.add_date_field("time", time),
+            hash: schema.add_text_field("hash", STORED),
+            text: schema.add_text_field("text", TEXT),
+            shown: schema.add_text_field("shown", STORED),
+            facet: schema.add_facet_field(FACET, FacetOptions::default()),
+        };
+        (schema.build(), fields)
+    }
+}

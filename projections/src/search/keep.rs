@@ -1,0 +1,205 @@
+//! Keeps the index: follows the log, batches what is at hand, commits it with its position.
+
+use super::document::Known;
+use super::index::{Entry, IndexError, SearchIndex};
+use anyhow::Context as _;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use domain::changes::ChangeEvent;
+use domain::identity::Principal;
+use domain::registry::Event;
+use event_log::{Followed, LogError, Reader, Recorded};
+use ledger::BlobRef;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Most messages of one commit of the index.
+const BATCH: usize = 1_000;
+/// Most bytes of SQL that a batch holds.
+const BATCH_SQL_BYTES: usize = 32 << 20;
+/// Names that are remembered.
+const NAMES: usize = 10_000;
+/// How often the writer's place is asked for while another process has it.
+const LOCK_STEP: Duration = Duration::from_millis(500);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How long the mirror of blobs may be behind that of the log.
+const BLOB_TRIES: usize = 60;
+
+/// Keeps the index in `folder` until told to stop. Another history or a broken index is an error that stops the process;
+/// everything transient is tried again.
+pub async fn keep(
+    folder: &Path,
+    log: Reader,
+    ready: impl FnOnce() + Send,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stopping.cancelled() => Ok(()),
+        ended = kept(folder, log, ready) => ended,
+    }
+}
+
+async fn kept(folder: &Path, log: Reader, ready: impl FnOnce() + Send) -> anyhow::Result<()> {
+    let mut index = opened(folder, &log).await.context("the search index cannot be opened")?;
+    let mut ready = Some(ready);
+    let mut source = Source { log: log.clone(), names: HashMap::new() };
+    let mut pauses = pauses();
+    loop {
+        let lost = match log.follow(index.position().cloned()).await {
+            Ok(mut follower) => {
+                if let Some(ready) = ready.take() {
+                    ready();
+                }
+                pauses = self::pauses();
+                loop {
+                    let (batch, lost) = source.batch(&mut follower).await;
+                    if let Some(last) = batch.last().map(|entry| entry.seen.position(&log)) {
+                        index = written(index, batch, last).await?;
+                    }
+                    if let Some(lost) = lost {
+                        break lost;
+                    }
+                }
+            }
+            Err(error) => error,
+        };
+        if !lost.is_transient() {
+            return Err(lost).context("the log cannot be followed into the search index");
+        }
+        tracing::warn!(error = %lost, "following the log into the search index again later");
+        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+    }
+}
+
+/// Waits for the one writer's place.
+async fn opened(folder: &Path, log: &Reader) -> anyhow::Result<SearchIndex> {
+    let mut told = false;
+    loop {
+        let (folder, origin) = (folder.to_owned(), log.identity().origin.clone());
+        match tokio::task::spawn_blocking(move || SearchIndex::open(&folder, &origin)).await? {
+            Err(IndexError::Locked) => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!("another worker writes the search index: waiting for its place");
+                }
+                tokio::time::sleep(LOCK_STEP).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+/// Indexing and committing are work for a thread of their own.
+async fn written(
+    mut index: SearchIndex,
+    batch: Vec<Entry>,
+    last: ledger::Position,
+) -> anyhow::Result<SearchIndex> {
+    let sequence = last.sequence;
+    let writing = tokio::task::spawn_blocking(move || {
+        let documents = index.write(&batch, last)?;
+        Ok::<_, IndexError>((index, documents))
+    });
+    let (index, documents) = writing.await?.context("the search index cannot be written")?;
+    metrics::counter!("countersign_projections_search_documents_total").increment(documents);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+    metrics::gauge!("countersign_projections_search_sequence").set(sequence as f64);
+    Ok(index)
+}
+
+/// What documents need beside their commit.
+struct Source {
+    log: Reader,
+    names: HashMap<(String, String), Option<String>>,
+}
+
+impl Source {
+    /// What is at hand, and the error that ended it if one did.
+    async fn batch(
+        &mut self,
+        follower: &mut event_log::Follower,
+    ) -> (Vec<Entry>, Option<LogError>) {
+        let (mut batch, mut sql_bytes) = (Vec::new(), 0);
+        while batch.is_empty()
+            || (batch.len() < BATCH && sql_bytes < BATCH_SQL_BYTES && follower.has_more())
+        {
+            let seen = match follower.next().await {
+                Ok(seen) => seen,
+                Err(error) => return (batch, Some(error)),
+            };
+            let known = match &seen {
+                Followed::Commit(recorded) => match self.known(recorded).await {
+                    Ok(known) => known,
+                    Err(error) => return (batch, Some(error)),
+                },
+                Followed::Condemned(_) => Known::default(),
+            };
+            sql_bytes += known.sql.as_ref().map_or(0, Vec::len);
+            batch.push(Entry { seen, known });
+        }
+        (batch, None)
+    }
+
+    async fn known(&mut self, recorded: &Recorded) -> Result<Known, LogError> {
+        let Ok(events) = &recorded.events else {
+            tracing::warn!(
+                log.sequence = recorded.sequence,
+                "an unreadable commit is not searched"
+            );
+            return Ok(Known::default());
+        };
+        let drafted = events.iter().find_map(|event| {
+            if let Event::Change(ChangeEvent::Drafted(drafted)) = &event.event {
+                return Some(&drafted.sql);
+            }
+            None
+        });
+        let sql = match drafted {
+            Some(blob) => self.sql(recorded, blob).await?,
+            None => None,
+        };
+        let actor = self.name(&recorded.tenant, &recorded.actor.id.to_string()).await?;
+        Ok(Known { actor, sql })
+    }
+
+    async fn sql(&self, recorded: &Recorded, blob: &BlobRef) -> Result<Option<Vec<u8>>, LogError> {
+        for _ in 0..BLOB_TRIES {
+            if let Some(found) = self.log.blob(&recorded.tenant, &blob.sha256).await? {
+                return Ok(Some(found.to_vec()));
+            }
+            tokio::time::sleep(LOCK_STEP).await;
+        }
+        tracing::error!(log.sequence = recorded.sequence, sha256 = %blob.sha256, "a blob is not there: not searched");
+        metrics::counter!("countersign_projections_search_missing_blobs_total").increment(1);
+        Ok(None)
+    }
+
+    /// The name of a person; services and people unknown to the log have none.
+    async fn name(&mut self, tenant: &str, id: &str) -> Result<Option<String>, LogError> {
+        let key = (tenant.to_owned(), id.to_owned());
+        if let Some(name) = self.names.get(&key) {
+            return Ok(name.clone());
+        }
+        let found = self.log.load::<Principal>(tenant, id).await?;
+        let created = found.and_then(|found| found.aggregate.created);
+        let name = created.map(|created| created.name.shown().to_owned());
+        if self.names.len() >= NAMES {
+            self.names.clear();
+        }
+        // Who is created later has a name then.
+        if name.is_some() {
+            self.names.insert(key, name.clone());
+        }
+        Ok(name)
+    }
+}
+
+fn pauses() -> backon::ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(SHORTEST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

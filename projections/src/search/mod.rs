@@ -1,0 +1,19 @@
+//! Audit search: every event of the log as one document of a Tantivy index.
+//!
+//! [`keep`] follows the log and writes; [`Search`] reads in another process. The index carries its own position, with the
+//! commit's hash, in the payload of each of its commits: what is searched and how far it is change at one moment. A
+//! document is deleted by its event's id before it is added, so that a repeated batch changes nothing.
+
+mod document;
+mod fields;
+mod hit;
+mod index;
+mod keep;
+mod query;
+mod reader;
+
+pub use hit::{Counted, Facets, Found, Fragment, Hit};
+pub use index::{IndexError, SearchIndex};
+pub use keep::keep;
+pub use query::{LONGEST_QUERY, MOST_CLAUSES, QueryError};
+pub use reader::{Filter, Reached, Scope, Search, SearchError, Searched};
