@@ -74,7 +74,7 @@ fn text(
     event: &RecordedEvent,
     known: &Known,
 ) -> Result<String, serde_json::Error> {
-    let mut lines = vec![format!("{} {}", event.kind, recorded.aggregate_id)];
+    let mut lines = vec![format!("{} {} {}", event.kind, recorded.aggregate_id, recorded.hash)];
     let actor = known.actor.as_deref().unwrap_or_default();
     lines.push(format!("by {} {actor}", recorded.actor.id).trim_end().to_owned());
     members(None, &data(&event.event)?, &mut lines);
@@ -116,7 +116,7 @@ fn members(name: Option<&str>, value: &Value, lines: &mut Vec<String>) {
 
 /// Digests stay: people look for the one that they hold. Signatures and certificates do not.
 fn is_words(text: &str) -> bool {
-    let is_base64 = text.len() > 80 && !text.contains([' ', '\n', '.']);
+    let is_base64 = text.len() > 80 && text.is_ascii() && !text.contains([' ', '\n', '.']);
     !text.is_empty() && text.len() <= LONGEST_MEMBER && !is_base64
 }
 

@@ -1,12 +1,34 @@
 //! The fields of a document. Another shape is another [`FORMAT`]: the index is made anew from the log then.
 
+use std::path::{Path, PathBuf};
+use tantivy::Index;
 use tantivy::schema::{
-    DateOptions, DateTimePrecision, FAST, FacetOptions, Field, INDEXED, STORED, STRING, Schema,
-    TEXT,
+    DateOptions, DateTimePrecision, FAST, FacetOptions, Field, INDEXED, IndexRecordOption, STORED,
+    STRING, Schema, TextFieldIndexing, TextOptions,
 };
+use tantivy::tokenizer::{LowerCaser, RemoveLongFilter, SimpleTokenizer, TextAnalyzer};
 
 /// Of the index; raised whenever fields or their contents change.
 pub(crate) const FORMAT: u32 = 1;
+
+/// Longest word, bytes: digests are words.
+const LONGEST_WORD: usize = 160;
+const WORDS: &str = "audit";
+
+/// Where the index of this format is: older ones are left alone, so that whoever still reads one goes on.
+pub(crate) fn folder(search_dir: &Path) -> PathBuf {
+    search_dir.join(format!("v{FORMAT}"))
+}
+
+/// Teaches an index what a word is.
+pub(crate) fn prepare(index: Index) -> Index {
+    let words = TextAnalyzer::builder(SimpleTokenizer::default())
+        .filter(RemoveLongFilter::limit(LONGEST_WORD))
+        .filter(LowerCaser)
+        .build();
+    index.tokenizers().register(WORDS, words);
+    index
+}
 
 /// Names of the fields that sort.
 pub(crate) const ORDER: &str = "order";
@@ -45,6 +67,10 @@ impl Fields {
     /// The schema and its fields.
     pub(crate) fn schema() -> (Schema, Self) {
         let mut schema = Schema::builder();
+        let words = TextFieldIndexing::default()
+            .set_tokenizer(WORDS)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions);
+        let text = TextOptions::default().set_indexing_options(words);
         // Not in whole seconds, which is the default: a bound between two events of one second would not hold.
         let time = DateOptions::default().set_precision(DateTimePrecision::Microseconds);
         let time = time.set_fast().set_stored();
@@ -58,7 +84,7 @@ impl Fields {
             order: schema.add_u64_field(ORDER, INDEXED | FAST | STORED),
             time: schema.add_date_field("time", time),
             hash: schema.add_text_field("hash", STORED),
-            text: schema.add_text_field("text", TEXT),
+            text: schema.add_text_field("text", text),
             shown: schema.add_text_field("shown", STORED),
             facet: schema.add_facet_field(FACET, FacetOptions::default()),
         };

@@ -1,7 +1,7 @@
 //! The index on disk, as its one writer has it.
 
 use super::document::{Known, document};
-use super::fields::{FORMAT, Fields};
+use super::fields::{FORMAT, Fields, folder, prepare};
 use event_log::Followed;
 use ledger::{Origin, Position};
 use serde::{Deserialize, Serialize};
@@ -72,34 +72,21 @@ pub(crate) struct Entry {
 }
 
 impl SearchIndex {
-    /// Opens the index of a log, or makes it. One of an older format is made anew.
-    pub fn open(folder: &Path, origin: &Origin) -> Result<Self, IndexError> {
-        let failed = |source| IndexError::Folder { path: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+    /// Opens the index of a log in `search_dir`, or makes it. Another format has a folder of its own.
+    pub fn open(search_dir: &Path, origin: &Origin) -> Result<Self, IndexError> {
+        let folder = folder(search_dir);
+        let failed = |source| IndexError::Folder { path: folder.clone(), source };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
         let (schema, fields) = Fields::schema();
-        let existing = Index::exists(&directory(folder)?).map_err(TantivyError::from)?;
-        let mut payload = None;
-        if existing {
-            let index = Index::open(directory(folder)?)?;
-            payload = read_payload(&index)?;
-            let current = payload.as_ref().is_none_or(|payload| payload.format == FORMAT);
-            if index.schema() != schema || !current {
-                tracing::warn!("the search index has another format: it is made anew from the log");
-                // Nobody else may be writing while it goes.
-                drop(writer(&index)?);
-                drop(index);
-                std::fs::remove_dir_all(folder).map_err(failed)?;
-                std::fs::create_dir_all(folder).map_err(failed)?;
-                payload = None;
-            }
-        }
-        let index = Index::open_or_create(directory(folder)?, schema)?;
-        let position = payload.map(|payload| payload.position);
+        let index = prepare(Index::open_or_create(directory(&folder)?, schema)?);
+        // The writer's place first: what the last commit says is the last word only then.
+        let writer = writer(&index)?;
+        let position = read_payload(&index)?.map(|payload| payload.position);
         if let Some(other) = position.as_ref().filter(|position| position.origin != *origin) {
             let (found, expected) = (other.origin.clone(), origin.clone());
             return Err(IndexError::OtherLog { found, expected });
         }
-        Ok(Self { writer: writer(&index)?, fields, position })
+        Ok(Self { writer, fields, position })
     }
 
     /// Up to where it holds everything.
@@ -153,6 +140,5 @@ fn writer(index: &Index) -> Result<IndexWriter, IndexError> {
 /// What the index's last commit says; none if there was none.
 pub(crate) fn read_payload(index: &Index) -> Result<Option<Payload>, IndexError> {
     let payload = index.load_metas()?.payload;
-    // What cannot be read is of another format.
-    Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()))
+    Ok(payload.map(|payload| serde_json::from_str(&payload)).transpose()?)
 }

@@ -4,6 +4,7 @@ use super::document::Known;
 use super::index::{Entry, IndexError, SearchIndex};
 use anyhow::Context as _;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use cqrs_es::Aggregate as _;
 use domain::changes::ChangeEvent;
 use domain::identity::Principal;
 use domain::registry::Event;
@@ -159,6 +160,10 @@ impl Source {
             Some(blob) => self.sql(recorded, blob).await?,
             None => None,
         };
+        if recorded.aggregate_type == Principal::TYPE {
+            // Who had no name until now may have one.
+            self.names.remove(&(recorded.tenant.clone(), recorded.aggregate_id.clone()));
+        }
         let actor = self.name(&recorded.tenant, &recorded.actor.id.to_string()).await?;
         Ok(Known { actor, sql })
     }
@@ -181,16 +186,20 @@ impl Source {
         if let Some(name) = self.names.get(&key) {
             return Ok(name.clone());
         }
-        let found = self.log.load::<Principal>(tenant, id).await?;
+        let found = match self.log.load::<Principal>(tenant, id).await {
+            Ok(found) => found,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                tracing::warn!(principal = id, %error, "the name of a principal cannot be read");
+                None
+            }
+        };
         let created = found.and_then(|found| found.aggregate.created);
         let name = created.map(|created| created.name.shown().to_owned());
         if self.names.len() >= NAMES {
             self.names.clear();
         }
-        // Who is created later has a name then.
-        if name.is_some() {
-            self.names.insert(key, name.clone());
-        }
+        self.names.insert(key, name.clone());
         Ok(name)
     }
 }

@@ -1,22 +1,21 @@
 //! The query syntax: words and phrases that must all occur, fields, and what must not occur.
 //!
-//! `create "note text" -drop actor:prn_... action:approval.* ord*`. Few clauses, few expansions of a prefix and no
-//! patterns: what a query costs is bounded by what it may say.
+//! `create "note text" -drop actor:prn_... action:approval.* ord*`. Few clauses, no patterns, and prefixes only where few
+//! values are or by few words: what a query costs is bounded by what it may say. What would leave something out is refused.
 
 use super::fields::Fields;
+use std::collections::BTreeSet;
 use std::ops::Bound;
-use tantivy::query::{
-    AllQuery, BooleanQuery, Occur, PhrasePrefixQuery, PhraseQuery, Query, RangeQuery, TermQuery,
-};
+use tantivy::query::{AllQuery, BooleanQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Index, Term};
+use tantivy::{Index, Searcher, Term};
 
 /// Longest query, bytes.
 pub const LONGEST_QUERY: usize = 1_000;
 /// Most clauses of a query.
 pub const MOST_CLAUSES: usize = 20;
 /// Most words that a prefix stands for.
-const EXPANSIONS: u32 = 64;
+const EXPANSIONS: usize = 256;
 /// Shortest prefix, characters.
 const SHORTEST_PREFIX: usize = 2;
 const FIELDS: [&str; 4] = ["actor", "action", "type", "entity"];
@@ -58,6 +57,23 @@ pub enum QueryError {
         /// Where, from 1.
         at: usize,
     },
+    /// A prefix of what has too many values, or of more than one word.
+    #[error("{name:?} at character {at} takes no prefix: only action, type and single words do")]
+    NoPrefix {
+        /// The field, or `text`.
+        name: &'static str,
+        /// Where, from 1.
+        at: usize,
+    },
+    /// A prefix that stands for too much.
+    #[error("more than {EXPANSIONS} words begin like the one at character {at}: write more of it")]
+    TooManyWords {
+        /// Where, from 1.
+        at: usize,
+    },
+    /// The index failed.
+    #[error("the words of the search index cannot be read")]
+    Words,
     /// Only what must not occur.
     #[error("the query only says what must not occur: say what to look for too")]
     OnlyNegative,
@@ -78,7 +94,12 @@ struct Clause {
 }
 
 /// The query of a text; everything if there is none.
-pub(crate) fn parse(text: &str, index: &Index, fields: &Fields) -> Result<Clauses, QueryError> {
+pub(crate) fn parse(
+    text: &str,
+    index: &Index,
+    searcher: &Searcher,
+    fields: &Fields,
+) -> Result<Clauses, QueryError> {
     let clauses = clauses(text)?;
     if !clauses.is_empty() && clauses.iter().all(|clause| clause.negative) {
         return Err(QueryError::OnlyNegative);
@@ -87,7 +108,11 @@ pub(crate) fn parse(text: &str, index: &Index, fields: &Fields) -> Result<Clause
         .iter()
         .map(|clause| {
             let occur = if clause.negative { Occur::MustNot } else { Occur::Must };
-            Ok((occur, query(clause, index, fields)?))
+            let query = match clause.field {
+                Some(name) => named(name, clause, fields)?,
+                None => words(clause, index, searcher, fields.text)?,
+            };
+            Ok((occur, query))
         })
         .collect()
 }
@@ -97,7 +122,7 @@ pub(crate) fn exactly(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
 }
 
-/// This value, or what begins so if it ends in `*`.
+/// This value, or what begins so if it ends in `*`: for fields with few values.
 pub(crate) fn like(field: Field, value: &str) -> Box<dyn Query> {
     let Some(prefix) = value.strip_suffix('*') else { return exactly(field, value) };
     if prefix.is_empty() {
@@ -108,30 +133,65 @@ pub(crate) fn like(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(RangeQuery::new(from, to))
 }
 
-fn query(clause: &Clause, index: &Index, fields: &Fields) -> Result<Box<dyn Query>, QueryError> {
+fn named(
+    name: &'static str,
+    clause: &Clause,
+    fields: &Fields,
+) -> Result<Box<dyn Query>, QueryError> {
     let star = if clause.prefix { "*" } else { "" };
-    let named = |field| like(field, &format!("{}{star}", clause.text));
-    match clause.field {
-        Some("actor") => return Ok(named(fields.actor)),
-        Some("action") => return Ok(named(fields.action)),
-        Some("type") => return Ok(named(fields.kind)),
-        Some(_) => return Ok(named(fields.entity)),
-        None => {}
+    let value = format!("{}{star}", clause.text);
+    match name {
+        "action" => Ok(like(fields.action, &value)),
+        "type" => Ok(like(fields.kind, &value)),
+        _ if clause.prefix => Err(QueryError::NoPrefix { name, at: clause.at }),
+        "actor" => Ok(exactly(fields.actor, &clause.text)),
+        _ => Ok(exactly(fields.entity, &clause.text)),
     }
-    let terms = terms(&clause.text, index, fields.text);
+}
+
+fn words(
+    clause: &Clause,
+    index: &Index,
+    searcher: &Searcher,
+    field: Field,
+) -> Result<Box<dyn Query>, QueryError> {
+    let option = IndexRecordOption::WithFreqsAndPositions;
+    let at = clause.at;
+    let terms = terms(&clause.text, index, field);
     match terms.as_slice() {
-        [] => Err(QueryError::Empty { at: clause.at }),
-        _ if clause.prefix => {
-            let mut query = PhrasePrefixQuery::new(terms);
-            query.set_max_expansions(EXPANSIONS);
-            Ok(Box::new(query))
+        [] => Err(QueryError::Empty { at }),
+        [one] if clause.prefix => {
+            let found = beginning(one, searcher).map_err(|_| QueryError::Words)?;
+            if found.len() > EXPANSIONS {
+                return Err(QueryError::TooManyWords { at });
+            }
+            // No word begins so: the prefix itself finds nothing.
+            let found = if found.is_empty() { BTreeSet::from([one.clone()]) } else { found };
+            let any = found.into_iter().map(|term| {
+                (Occur::Should, Box::new(TermQuery::new(term, option)) as Box<dyn Query>)
+            });
+            Ok(Box::new(BooleanQuery::new(any.collect())))
         }
-        [one] => {
-            Ok(Box::new(TermQuery::new(one.clone(), IndexRecordOption::WithFreqsAndPositions)))
-        }
+        _ if clause.prefix => Err(QueryError::NoPrefix { name: "text", at }),
+        [one] => Ok(Box::new(TermQuery::new(one.clone(), option))),
         // `public.orders` is two words beside each other, as it is in the index.
         _ => Ok(Box::new(PhraseQuery::new(terms))),
     }
+}
+
+/// The words of the index that begin so; one more than may be is enough to know.
+fn beginning(prefix: &Term, searcher: &Searcher) -> tantivy::Result<BTreeSet<Term>> {
+    let mut found = BTreeSet::new();
+    let bytes = prefix.serialized_value_bytes();
+    for segment in searcher.segment_readers() {
+        let words = segment.inverted_index(prefix.field())?;
+        let mut stream = words.terms().range().ge(bytes).into_stream()?;
+        while found.len() <= EXPANSIONS && stream.advance() && stream.key().starts_with(bytes) {
+            let word = String::from_utf8_lossy(stream.key());
+            found.insert(Term::from_field_text(prefix.field(), &word));
+        }
+    }
+    Ok(found)
 }
 
 /// The words as the index has them.
@@ -216,6 +276,7 @@ pub(crate) fn all(clauses: Clauses) -> Box<dyn Query> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn texts(query: &str) -> Vec<(bool, Option<&'static str>, String, bool)> {
         let clauses = clauses(query).unwrap().into_iter();
@@ -239,6 +300,18 @@ mod tests {
             ]
         );
         assert!(texts("  ").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_understood_or_refused(text: String, more in "[-a:*\"\\\\ ]{0,60}") {
+            for query in [text, more] {
+                if let Ok(clauses) = clauses(&query) {
+                    prop_assert!(clauses.len() <= MOST_CLAUSES);
+                    prop_assert!(clauses.iter().all(|clause| !clause.text.trim().is_empty()));
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Searching, in any process that sees the index's folder.
 
 use super::document::{cut, sequence};
-use super::fields::{FACET, Fields, ORDER};
+use super::fields::{FACET, Fields, ORDER, folder, prepare};
 use super::hit::{Counted, Facets, Found, Fragment, Hit};
 use super::index::{IndexError, directory, read_payload};
 use super::query::{self, Clauses, QueryError, all, exactly, like};
-use ledger::{Origin, PositionMark};
+use ledger::{Origin, Position, PositionMark};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tantivy::query::{Occur, Query, RangeQuery};
 use tantivy::schema::Value as _;
 use tantivy::snippet::SnippetGenerator;
 use tantivy::{DateTime, Index, IndexReader, Order, ReloadPolicy, Searcher, TantivyDocument, Term};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use trust::encoding::Timestamp;
 
@@ -23,6 +23,8 @@ use trust::encoding::Timestamp;
 const LOOK: Duration = Duration::from_millis(20);
 /// Values counted of each facet.
 const MOST_COUNTED: usize = 20;
+/// Searches at a time: the others wait for their turn.
+const AT_ONCE: usize = 8;
 /// Shown of a text, bytes.
 const FRAGMENT: usize = 240;
 
@@ -105,6 +107,7 @@ struct State {
 pub struct Search {
     origin: Origin,
     state: watch::Receiver<State>,
+    turns: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Search {
@@ -128,11 +131,12 @@ impl std::fmt::Debug for State {
 }
 
 impl Search {
-    /// Searches the index in `folder`, which may not be there yet; and the task that must run for it.
-    pub fn of(folder: &Path, origin: &Origin) -> (Self, Watcher) {
+    /// Searches the index in `search_dir`, which may not be there yet; and the task that must run for it.
+    pub fn of(search_dir: &Path, origin: &Origin) -> (Self, Watcher) {
         let (sender, state) = watch::channel(State::default());
-        let watcher = Watcher { folder: folder.to_owned(), origin: origin.clone(), state: sender };
-        (Self { origin: origin.clone(), state }, watcher)
+        let watcher = Watcher { folder: folder(search_dir), origin: origin.clone(), state: sender };
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
+        (Self { origin: origin.clone(), state, turns }, watcher)
     }
 
     /// The least that every search from now on finds.
@@ -153,7 +157,12 @@ impl Search {
     /// The newest `size` events that the scope may see and the filter takes.
     pub async fn search(&self, scope: Scope, filter: Filter, size: usize) -> Searched {
         let opened = self.state.borrow().opened.clone().ok_or(SearchError::NotThere)?;
-        let searching = tokio::task::spawn_blocking(move || opened.search(&scope, &filter, size));
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| SearchError::GivenUp)?;
+        let searching = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            opened.search(&scope, &filter, size)
+        });
         searching.await.map_err(|_| SearchError::GivenUp)?
     }
 }
@@ -173,34 +182,39 @@ impl Watcher {
             if now.is_none() || now == seen {
                 continue;
             }
-            match self.look() {
-                Ok(()) => seen = now,
+            let (folder, known) = (self.folder.clone(), self.state.borrow().opened.clone());
+            let looking = tokio::task::spawn_blocking(move || look(&folder, known));
+            match looking.await? {
+                Ok((opened, position)) => {
+                    // Empty so far, or of another log: nobody is told that nothing was found.
+                    let position = position.filter(|position| position.origin == self.origin);
+                    let sequence = position.as_ref().map_or(0, |position| position.sequence);
+                    let opened = position.map(|_| opened);
+                    self.state.send_replace(State { opened, sequence });
+                    seen = now;
+                }
                 Err(error) => {
-                    tracing::warn!(
-                        error = format!("{:#}", anyhow::Error::new(error)),
-                        "the search index cannot be read yet"
-                    );
+                    let error = format!("{:#}", anyhow::Error::new(error));
+                    tracing::warn!(error, "the search index cannot be read yet");
                 }
             }
         }
     }
+}
 
-    /// Opens the index, or its newest commit.
-    fn look(&self) -> Result<(), IndexError> {
-        let known = self.state.borrow().opened.clone();
-        let opened = match known {
-            Some(opened) => opened,
-            None => Arc::new(Opened::open(&self.folder)?),
-        };
-        // First how far it is, then the documents: these may be newer, never older.
-        let payload = read_payload(&opened.index)?;
-        opened.reader.reload()?;
-        let position = payload.map(|payload| payload.position);
-        let position = position.filter(|position| position.origin == self.origin);
-        let sequence = position.map_or(0, |position| position.sequence);
-        self.state.send_replace(State { opened: Some(opened), sequence });
-        Ok(())
-    }
+/// Opens the index, or its newest commit; says how far that is.
+fn look(
+    folder: &Path,
+    known: Option<Arc<Opened>>,
+) -> Result<(Arc<Opened>, Option<Position>), IndexError> {
+    let opened = match known {
+        Some(opened) => opened,
+        None => Arc::new(Opened::open(folder)?),
+    };
+    // First how far it is, then the documents: these may be newer, never older.
+    let payload = read_payload(&opened.index)?;
+    opened.reader.reload()?;
+    Ok((opened, payload.map(|payload| payload.position)))
 }
 
 /// Changes with every commit: the file is replaced.
@@ -212,16 +226,16 @@ fn stamp(folder: &Path) -> Option<(SystemTime, u64, u64)> {
 
 impl Opened {
     fn open(folder: &Path) -> Result<Self, IndexError> {
-        let index = Index::open(directory(folder)?)?;
+        let index = prepare(Index::open(directory(folder)?)?);
         let (_, fields) = Fields::schema();
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self { index, reader, fields })
     }
 
     fn search(&self, scope: &Scope, filter: &Filter, size: usize) -> Searched {
-        let words = query::parse(&filter.query, &self.index, &self.fields)?;
-        let shown = all(words.iter().map(|(occur, query)| (*occur, query.box_clone())).collect());
         let searcher = self.reader.searcher();
+        let words = query::parse(&filter.query, &self.index, &searcher, &self.fields)?;
+        let shown = all(words.iter().map(|(occur, query)| (*occur, query.box_clone())).collect());
         let mut clauses = words;
         clauses.extend(self.clauses(filter));
         let counted = self.isolated(scope, clauses.iter().map(|(o, q)| (*o, q.box_clone())));
@@ -257,18 +271,19 @@ impl Opened {
 
     fn clauses(&self, filter: &Filter) -> Clauses {
         let fields = &self.fields;
-        let named = [
-            (fields.actor, &filter.actor),
-            (fields.action, &filter.action),
-            (fields.kind, &filter.aggregate_type),
-            (fields.entity, &filter.aggregate_id),
-        ];
-        let named = named
+        let exact = [(fields.actor, &filter.actor), (fields.entity, &filter.aggregate_id)];
+        let exact = exact
+            .into_iter()
+            .filter_map(|(field, value)| Some((Occur::Must, exactly(field, value.as_deref()?))));
+        let few = [(fields.action, &filter.action), (fields.kind, &filter.aggregate_type)];
+        let few = few
             .into_iter()
             .filter_map(|(field, value)| Some((Occur::Must, like(field, value.as_deref()?))));
+        let named = exact.chain(few);
+        // The index knows nanoseconds in 64 bits: the years 1677 to 2262. Nothing of ours is outside.
         let time = |at: Timestamp| {
-            let micros = at.datetime().timestamp_micros();
-            Term::from_field_date(fields.time, DateTime::from_timestamp_micros(micros))
+            let nanos = at.datetime().timestamp_micros().saturating_mul(1_000);
+            Term::from_field_date(fields.time, DateTime::from_timestamp_nanos(nanos))
         };
         let from = filter.since.map_or(Bound::Unbounded, |since| Bound::Included(time(since)));
         let to = filter.until.map_or(Bound::Unbounded, |until| Bound::Excluded(time(until)));

@@ -33,6 +33,7 @@ async fn what_happened_is_found_by_words_fields_and_times_in_its_tenant_alone() 
         ("invoice", vec![(drafted.clone(), one.clone())]),
         ("%22invoice+ledger%22", vec![(drafted.clone(), one.clone())]),
         ("%22ledger+invoice%22", vec![]),
+        (&last.hash.to_string().replace(':', "%20"), vec![(submitted.clone(), one.clone())]),
         ("invo*", vec![(drafted.clone(), one.clone())]),
         ("create+table", vec![(drafted.clone(), other.clone()), (drafted.clone(), one.clone())]),
         ("create+-invoice", vec![(drafted.clone(), other.clone())]),
@@ -97,7 +98,15 @@ async fn a_search_that_cannot_be_understood_says_why_and_where() {
     let ada = world.admit("acme", "ada", &[Role::Author]).await.unwrap();
     let last = world.draft("a").await.unwrap();
     world.read(PATH, &ada, &last).await.unwrap();
+    let far =
+        world.get(&format!("{PATH}?until=9999-12-31T23:59:59Z"), Some(&ada), &[]).await.unwrap();
+    assert_eq!(found(&far).first().map(|(action, _)| action.as_str()), Some("schema.drafted"));
+    let far =
+        world.get(&format!("{PATH}?since=2300-01-01T00:00:00Z"), Some(&ada), &[]).await.unwrap();
+    assert_eq!((far.status.as_u16(), found(&far)), (200, vec![]));
     for (query, detail) in [
+        ("q=actor:prn*", "\"actor\" at character 1 takes no prefix"),
+        ("q=public.ord*", "\"text\" at character 1 takes no prefix"),
         ("q=who:ada", "\"who\" at character 1 is not a field"),
         ("q=a+%22b", "the quote at character 3 has no end"),
         ("q=-drop", "only says what must not occur"),
