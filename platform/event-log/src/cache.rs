@@ -60,10 +60,11 @@ impl AggregateCache {
         connects: u64,
     ) {
         let bytes = loaded.bytes.max(LEAST);
-        if bytes > LARGEST {
+        let mut kept = self.kept();
+        // What does not exist is looked for again; what was read under an older connection is worth nothing.
+        if bytes > LARGEST || loaded.version == 0 || connects < kept.connects {
             return;
         }
-        let mut kept = self.kept();
         let kept = kept.of(connects);
         kept.remove(&subject);
         let place = kept.next;
