@@ -3,6 +3,10 @@
 use crate::platform::Platform;
 use anyhow::Context as _;
 use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const STEP: Duration = Duration::from_millis(100);
 
 /// A request to command-api as somebody.
 #[derive(Debug, Clone)]
@@ -117,4 +121,19 @@ pub async fn log_length(platform: &Platform) -> anyhow::Result<u64> {
     let client = client::Client::new(&platform.card.query_api, credential)?;
     let log: Value = client.get("/v1/logs/dev.countersign.test-main").await?;
     log.get("last_sequence").and_then(Value::as_u64).context("no last_sequence")
+}
+
+/// The length of the log once it no longer grows: what is read is a mirror, which may be a moment behind.
+pub async fn settled_length(platform: &Platform) -> anyhow::Result<u64> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = log_length(platform).await?;
+    let mut same = 0;
+    while same < 5 {
+        anyhow::ensure!(Instant::now() < deadline, "the log grows and grows");
+        tokio::time::sleep(STEP).await;
+        let now = log_length(platform).await?;
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    Ok(last)
 }

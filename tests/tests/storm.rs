@@ -11,4 +11,5 @@ async fn ten_changes_go_through_a_storm_and_nothing_is_lost_or_doubled() {
     assert_eq!(report.missing_kills(), Vec::<&str>::new());
     assert!(report.acknowledged >= 30, "{} commands", report.acknowledged);
     assert_eq!(report.findings.states.values().sum::<usize>(), 10);
+    assert!(report.findings.states.get("applied").is_some_and(|applied| *applied >= 5));
 }

@@ -7,7 +7,7 @@ mod document;
 mod record;
 
 use crate::change::{reader, submit, wait_for};
-use crate::http::{Raw, log_length};
+use crate::http::{Raw, settled_length};
 use crate::platform::Platform;
 use crate::scratch::Scratch;
 use crate::tunnel::Tunnel;
@@ -21,15 +21,12 @@ use record::Record;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use trust::encoding::to_base64;
 
 const REQUIREMENTS: &str = include_str!("../../requirements-attack.txt");
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,response_headers_conformance";
 const HALTED: [&str; 2] = ["workflows", "agent"];
-const PATIENCE: Duration = Duration::from_mins(1);
-const STEP: Duration = Duration::from_millis(200);
 /// Of a file that parses, runs nowhere, and whose size matters to nobody.
 const SQL: &[u8] = b"CREATE TABLE public.attacked (id bigint PRIMARY KEY);\n";
 
@@ -223,21 +220,6 @@ async fn known(platform: &Platform, scratch: &Scratch) -> anyhow::Result<Known> 
         ("log", words(&["dev.countersign.test-main"])),
         ("tenant", words(&["acme", "system"])),
     ]))
-}
-
-/// The length of the log once it no longer grows.
-async fn settled_length(platform: &Platform) -> anyhow::Result<u64> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut last = log_length(platform).await?;
-    let mut same = 0;
-    while same < 10 {
-        ensure!(Instant::now() < deadline, "the log grows while workflows and agent are halted");
-        tokio::time::sleep(STEP).await;
-        let now = log_length(platform).await?;
-        same = if now == last { same + 1 } else { 0 };
-        last = now;
-    }
-    Ok(last)
 }
 
 /// The read models take in all of it, and a change of somebody else still finds its way to its approvers.

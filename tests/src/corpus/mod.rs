@@ -67,7 +67,10 @@ struct Sides<'a> {
 enum Ours {
     Applied,
     Failed(String),
+    /// By name, before anything was sent to the database.
     Refused(String),
+    /// It ended otherwise: by a refusal of the agent, or nobody knows how.
+    Otherwise(String),
 }
 
 impl Sides<'_> {
@@ -89,11 +92,16 @@ impl Sides<'_> {
         let theirs = self.tools.run_file(REFERENCE, file).await?;
         let verdict = match (ours, theirs) {
             (Ours::Applied, Ok(())) => Verdict::Equal,
-            (Ours::Failed(code), Err(_)) => Verdict::FailedAlike { code },
+            (Ours::Failed(code), Err(said)) if said.contains(&code) => {
+                Verdict::FailedAlike { code }
+            }
+            (Ours::Failed(code) | Ours::Otherwise(code), Err(said)) => {
+                Verdict::Differs { how: format!("here {code}, psql says {}", said.trim()) }
+            }
             (Ours::Applied, Err(said)) => {
                 Verdict::Differs { how: format!("applied here, psql says {}", said.trim()) }
             }
-            (Ours::Failed(code) | Ours::Refused(code), _) => {
+            (Ours::Failed(code) | Ours::Refused(code) | Ours::Otherwise(code), _) => {
                 Verdict::Differs { how: format!("applied by psql, here {code}") }
             }
         };
@@ -118,7 +126,7 @@ impl Sides<'_> {
         let code = seen.change.code.unwrap_or(seen.change.state);
         let sqlstate =
             code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
-        Ok(if sqlstate { Ours::Failed(code) } else { Ours::Refused(code) })
+        Ok(if sqlstate { Ours::Failed(code) } else { Ours::Otherwise(code) })
     }
 
     async fn difference(&self) -> anyhow::Result<Option<Verdict>> {

@@ -110,7 +110,8 @@ impl Tools {
         words: &[&std::ffi::OsStr],
     ) -> anyhow::Result<Result<(), String>> {
         let mut command = self.tool("psql", database, (&self.role, &self.password));
-        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"]).args(words);
+        let settings = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
+        command.args(["-X", "-q", "-o", "/dev/null"]).args(settings).args(words);
         let output = command.output().await.context("psql cannot be run")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(if output.status.success() { Ok(()) } else { Err(said) })

@@ -10,7 +10,7 @@ use operations::Operation;
 use reqwest::Method;
 use scenario::Platform;
 use scenario::change::{submit, wait_for};
-use scenario::http::log_length;
+use scenario::http::settled_length;
 use scenario::running::platform;
 use scenario::scratch::Scratch;
 use scenario::tunnel::Tunnel;
@@ -43,6 +43,8 @@ struct Hostile {
     headers: Vec<(&'static str, String)>,
     /// It may be answered as well: a filter by a name that nothing has.
     may_pass: bool,
+    /// The code that it must be refused with.
+    code: Option<&'static str>,
 }
 
 impl Hostile {
@@ -53,6 +55,12 @@ impl Hostile {
     fn header(what: &str, name: &'static str, value: &str) -> Self {
         let headers = vec![(name, value.to_owned())];
         Self { what: what.to_owned(), headers, ..Self::default() }
+    }
+
+    /// Refused for this and nothing else: the body is one that the operation takes.
+    fn only(code: &'static str, name: &'static str, value: &str, body: &str) -> Self {
+        let header = Self::header(code, name, value);
+        Self { code: Some(code), body: Some(body.as_bytes().to_vec()), ..header }
     }
 }
 
@@ -122,6 +130,7 @@ fn verdict(operation: &Operation, case: &Hostile, status: u16, body: &Value) -> 
     let wrong = match status {
         400..=499 if !operation.statuses.contains(&status) => "a status that is not documented",
         400..=499 if code.is_empty() => "no code",
+        400..=499 if case.code.is_some_and(|wanted| wanted != code) => "another code",
         400..=499 => return None,
         200..=299 if case.may_pass && operation.statuses.contains(&status) => return None,
         200..=399 => "accepted",
@@ -180,6 +189,20 @@ fn bodies(operation: &Operation) -> Vec<Hostile> {
     cases
 }
 
+/// A body that the operation takes, where one can be written down: what else is wrong is then the only thing wrong.
+fn valid(path: &str) -> &'static str {
+    match path {
+        "/v1/changes" => r#"{"data_source":"shop","title":"t","sql":"U0VMRUNUIDE7"}"#,
+        "/v1/agents" => r#"{"name":"edge-9"}"#,
+        "/v1/data-sources" => {
+            r#"{"name":"nine","engine":"postgresql","environment":"dev","agent":"edge"}"#
+        }
+        "/v1/principals" => r#"{"kind":"person","name":"Nina","roles":["author"]}"#,
+        "/v1/tenants" => r#"{"slug":"nine","name":"Nine"}"#,
+        _ => "{}",
+    }
+}
+
 /// Paths, queries and headers that no operation takes.
 fn surroundings(operation: &Operation) -> Vec<Hostile> {
     let mut cases = Vec::new();
@@ -205,14 +228,19 @@ fn surroundings(operation: &Operation) -> Vec<Hostile> {
         cases.push(Hostile::header("a huge position", "cs-min-position", &"9".repeat(400)));
         cases.push(Hostile::header("another log's position", "cs-min-position", "other.log:1"));
     } else {
-        cases.push(Hostile::header("no key", "idempotency-key", ""));
-        cases.push(Hostile::header("a long key", "idempotency-key", &"k".repeat(2_000)));
-        cases.push(Hostile::header("another content type", "content-type", "text/html"));
-        cases.push(Hostile::header("no content type", "content-type", ""));
-        cases.push(Hostile::header("a weak version", "if-match", "W/\"1\""));
-        cases.push(Hostile::header("no version", "if-match", "one"));
-        cases.push(Hostile::header("no event", "cs-causation-id", "yesterday"));
-        cases.push(Hostile::header("a long id", "cs-correlation-id", &"c".repeat(2_000)));
+        let body = valid(&operation.path);
+        cases.extend(
+            [
+                ("http.idempotency_key_missing", "idempotency-key", ""),
+                ("http.idempotency_key_malformed", "idempotency-key", &"k".repeat(2_000)),
+                ("http.unsupported_media_type", "content-type", "text/html"),
+                ("http.if_match_malformed", "if-match", "W/\"1\""),
+                ("http.if_match_malformed", "if-match", "one"),
+                ("http.cause_malformed", "cs-causation-id", "yesterday"),
+                ("http.cause_malformed", "cs-correlation-id", &"c".repeat(2_000)),
+            ]
+            .map(|(code, name, value)| Hostile::only(code, name, value, body)),
+        );
     }
     cases.push(Hostile::header("no token", "authorization", "Bearer"));
     cases.push(Hostile::header("a forged token", "authorization", "Bearer cst_acme_0_0"));
@@ -241,7 +269,7 @@ async fn attacked(api: &str) -> anyhow::Result<Vec<String>> {
     let base = &callers.first().context("nobody")?.base;
     let document: Value =
         world.client.get(format!("{base}/openapi.json")).send().await?.json().await?;
-    let before = log_length(platform).await?;
+    let before = settled_length(platform).await?;
     let (mut findings, mut sent) = (Vec::new(), 0);
     for operation in Operation::all(&document)? {
         let mut let_in = Vec::new();
@@ -275,7 +303,7 @@ async fn attacked(api: &str) -> anyhow::Result<Vec<String>> {
             }
         }
     }
-    let after = log_length(platform).await?;
+    let after = settled_length(platform).await?;
     if after != before {
         findings.push(format!("{} commits were appended", after - before));
     }
@@ -354,7 +382,7 @@ async fn a_command_sent_many_times_under_one_key_is_one_commit() -> anyhow::Resu
     for name in ["workflows", "agent"] {
         platform.service(name).context("no such process")?.pause()?;
     }
-    let before = log_length(platform).await?;
+    let before = settled_length(platform).await?;
     let cases: [(&str, &str, (&str, &str)); 7] = [
         (
             "ada",
@@ -383,7 +411,7 @@ async fn a_command_sent_many_times_under_one_key_is_one_commit() -> anyhow::Resu
     for (who, path, (body, other)) in &cases {
         findings.extend(repeated(&world, caller(who)?, path, (body, other)).await?);
     }
-    let appended = log_length(platform).await? - before;
+    let appended = settled_length(platform).await? - before;
     for name in ["workflows", "agent"] {
         platform.service(name).context("no such process")?.resume()?;
     }
