@@ -75,9 +75,11 @@ fn row(hit: &AuditHit) -> Vec<String> {
 fn marked(fragments: &[AuditFragment]) -> String {
     let pieces = fragments.iter().map(|fragment| {
         let text = fragment.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let ends = |pick: fn(&str) -> Option<char>| {
-            pick(&fragment.text).is_some_and(char::is_whitespace) && !text.is_empty()
-        };
+        if text.is_empty() {
+            return " ".to_owned();
+        }
+        let ends =
+            |pick: fn(&str) -> Option<char>| pick(&fragment.text).is_some_and(char::is_whitespace);
         let before = if ends(|text| text.chars().next()) { " " } else { "" };
         let after = if ends(|text| text.chars().next_back()) { " " } else { "" };
         if fragment.matches { format!("«{text}»") } else { format!("{before}{text}{after}") }
@@ -104,5 +106,7 @@ mod tests {
         let fragments =
             [piece("title: add\na ", false), piece("note", true), piece(" to orders\n", false)];
         assert_eq!(marked(&fragments), "title: add a «note» to orders");
+        let beside = [piece("primary", true), piece(" ", false), piece("key", true)];
+        assert_eq!(marked(&beside), "«primary» «key»");
     }
 }

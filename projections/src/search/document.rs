@@ -1,6 +1,7 @@
 //! An event as a document.
 
 use super::fields::Fields;
+use domain::changes::ChangeEvent;
 use domain::registry::Event;
 use event_log::{Recorded, RecordedEvent};
 use serde_json::Value;
@@ -21,7 +22,7 @@ const PLACES: u64 = 1 << 10;
 pub(crate) struct Known {
     /// The name of whom acted.
     pub actor: Option<String>,
-    /// The SQL file that an event of the commit names.
+    /// The SQL file that the draft in the commit names.
     pub sql: Option<Vec<u8>>,
 }
 
@@ -78,7 +79,8 @@ fn text(
     let actor = known.actor.as_deref().unwrap_or_default();
     lines.push(format!("by {} {actor}", recorded.actor.id).trim_end().to_owned());
     members(None, &data(&event.event)?, &mut lines);
-    if let Some(sql) = &known.sql {
+    let drafts = matches!(&event.event, Event::Change(ChangeEvent::Drafted(_)));
+    if let Some(sql) = known.sql.as_ref().filter(|_| drafts) {
         let sql = String::from_utf8_lossy(sql);
         lines.push(cut(&sql, LONGEST_SQL).to_owned());
     }
