@@ -28,6 +28,7 @@ fn programs() -> Vec<(&'static str, Command)> {
     let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     let package = ["-p", "countersign-cli", "--no-default-features", "--all-targets"];
     let forensic = [["clippy", "--quiet"].as_slice(), &package, &["--", "-D", "warnings"]].concat();
+    let fuzz = ["check", "--quiet", "--locked", "--bins", "--manifest-path", "fuzz/Cargo.toml"];
     let mut documentation = steps::cargo(["doc", "--quiet", "--workspace", "--no-deps"]);
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     vec![
@@ -36,5 +37,6 @@ fn programs() -> Vec<(&'static str, Command)> {
         ("lints", steps::cargo(lints)),
         ("lints of the forensic build", steps::cargo(forensic)),
         ("documentation", documentation),
+        ("fuzz targets", steps::cargo(fuzz)),
     ]
 }
