@@ -87,6 +87,15 @@ pub fn has_version(headers: &HeaderMap, version: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_if_none_match_is_read(value in "[ -~]{0,40}", version: u64) {
+            let value = HeaderValue::from_str(&value).unwrap();
+            has_version(&HeaderMap::from_iter([(IF_NONE_MATCH, value)]), version);
+        }
+    }
 
     #[test]
     fn a_version_is_recognised_in_every_spelling_of_if_none_match() {

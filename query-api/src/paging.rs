@@ -71,6 +71,19 @@ fn read(token: &str, binding: &str) -> Result<u64, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_page_token_is_read_or_refused(text: String, near in "[12]\\.[0-9a-f]{0,33}\\.[-0-9]{0,22}") {
+            let own = binding("acme", "changes", &[]);
+            for text in [&text, &near, &format!("1.{own}.{text}")] {
+                if let Ok(sequence) = read(text, &own) {
+                    prop_assert_eq!(text.split('.').next_back().and_then(|s| s.parse().ok()), Some(sequence));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_token_is_bound_to_its_tenant_list_and_filter() {

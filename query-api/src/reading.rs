@@ -92,6 +92,19 @@ fn patience(headers: &HeaderMap) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_preference_is_read(prefer in "[ -~]{0,40}", near in "wait ?= ?\"?[0-9]{0,25}\"?") {
+            for text in [prefer, near] {
+                let value = http::HeaderValue::from_str(&text).unwrap();
+                let name = http::header::HeaderName::from_static("prefer");
+                let waits = patience(&HeaderMap::from_iter([(name, value)]));
+                prop_assert!(waits <= Duration::from_secs(LONGEST_WAIT_SECONDS));
+            }
+        }
+    }
 
     #[test]
     fn a_reader_waits_as_long_as_it_prefers_and_at_most_30_seconds() {

@@ -159,7 +159,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde::Deserialize;
+
+    proptest! {
+        #[test]
+        fn any_body_is_taken_or_refused_with_a_code(bytes: Vec<u8>, text in r#"[{}\[\]":,a/b0-9 ]{0,40}"#) {
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                if let Err(problem) = parse::<Outer>(bytes) {
+                    prop_assert!(["http.malformed_json", "http.invalid_body"].contains(&problem.code()));
+                }
+            }
+        }
+    }
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

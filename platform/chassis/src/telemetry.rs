@@ -157,6 +157,18 @@ impl<S: Send + Sync> FromRequestParts<S> for TraceContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_traceparent_is_read_or_refused(text: String, near in "[0-9a-f-]{50,60}") {
+            for text in [text, near] {
+                if let Ok(context) = text.parse::<TraceContext>() {
+                    prop_assert_eq!(context.to_string().parse(), Ok(context));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_traceparent_is_read_and_written_as_w3c_says() {

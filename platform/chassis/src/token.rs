@@ -75,6 +75,22 @@ impl fmt::Debug for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_token_is_read_in_its_only_spelling_or_refused(
+            text: String, near in "cst_[a-z0-9-]{1,8}_[0-9a-z]{26}_[0-9a-f]{64}",
+        ) {
+            for text in [text, near] {
+                if let Ok(token) = Token::parse(&text) {
+                    prop_assert_eq!(token.expose(), &text);
+                    let debugged = format!("{token:?}");
+                    prop_assert!(!debugged.contains(&text), "the secret is shown");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_token_has_one_spelling() {

@@ -329,6 +329,21 @@ fn matches(value: &str, first: impl Fn(u8) -> bool, follows: impl Fn(u8) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_subject_of_a_result_is_taken_apart_or_refused(
+            text: String, near in "cs\\.results\\.[a-z0-9-]{1,5}\\.[a-z0-9-]{1,5}\\.job_[0-9a-z]{26}\\.(result|claimed|x)",
+        ) {
+            for text in [text, near] {
+                if let Ok(parts) = parse_result(&text) {
+                    let ResultSubject { tenant, agent, job, kind } = parts;
+                    prop_assert_eq!(result(tenant, agent, job, kind).ok(), Some(text));
+                }
+            }
+        }
+    }
 
     const CHANGE: &str = "chg_01hzy8q3v5e6m7n8p9qrstvwxy";
     const JOB: &str = "job_01hzy8q3v5e6m7n8p9qrstvwxy";
