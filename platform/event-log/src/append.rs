@@ -1,6 +1,5 @@
 //! The appender: exactly PROTOCOL.md "Append".
 
-use crate::cache::AggregateCache;
 use crate::error::{AppendError, LogError};
 use crate::guard::Guard;
 use crate::loaded::Loaded;
@@ -22,7 +21,6 @@ pub struct EventLog {
     pub(crate) reader: Reader,
     pub(crate) writer: Arc<PrivateKey>,
     pub(crate) in_flight: Arc<Mutex<HashSet<String>>>,
-    pub(crate) cache: Arc<AggregateCache>,
     guard: Arc<Guard>,
 }
 
@@ -39,7 +37,6 @@ impl EventLog {
             reader,
             writer: Arc::new(writer),
             in_flight: Arc::default(),
-            cache: Arc::default(),
             guard: Arc::new(guard),
         })
     }

@@ -8,7 +8,6 @@
 
 mod append;
 mod blobs;
-mod cache;
 mod config;
 mod error;
 mod execute;

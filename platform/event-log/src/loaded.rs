@@ -23,8 +23,6 @@ pub struct Loaded<A> {
     pub last_sequence: u64,
     /// Its commits by command id, without their events.
     pub commands: BTreeMap<String, Commit>,
-    /// About how large its commits are, bytes.
-    pub bytes: usize,
 }
 
 impl<A: Aggregate> Default for Loaded<A> {
@@ -36,7 +34,6 @@ impl<A: Aggregate> Default for Loaded<A> {
             last_time: None,
             last_sequence: 0,
             commands: BTreeMap::new(),
-            bytes: 0,
         }
     }
 }
@@ -79,24 +76,10 @@ impl<A: Aggregate> Loaded<A> {
             let event = serde_json::from_value(tagged).map_err(|e| unreadable(Box::new(e)))?;
             self.aggregate.apply(event);
         }
-        self.follow(commit, message.payload.len());
-        Ok(())
-    }
-
-    /// Takes in a commit of our own. Its events are in the aggregate already: deciding them put them there.
-    pub(crate) fn appended(&mut self, mut commit: Commit) {
-        let events = std::mem::take(&mut commit.envelope.events);
-        let bytes = events.iter().map(|entry| entry.data.to_string().len()).sum();
-        self.last_sequence = commit.sequence;
-        self.follow(commit, bytes);
-    }
-
-    fn follow(&mut self, commit: Commit, bytes: usize) {
-        // The envelope without its events is kept as well.
-        self.bytes += bytes + size_of::<Commit>() + 512;
         self.version = commit.envelope.version;
         self.head = Some(Head { version: commit.envelope.version, hash: commit.hash });
         self.last_time = Some(commit.envelope.time);
         self.commands.insert(commit.envelope.command.id.to_string(), commit);
+        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 mod against_model;
 mod append;
-mod cached;
 mod lossy;
 mod model;
 mod restart;
