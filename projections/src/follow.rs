@@ -1,16 +1,13 @@
 //! The worker's loop: follow the log, batch what is at hand, write it, try again later if that may help.
 
+use crate::pauses::Pauses;
 use crate::tables::{Tables, WriteError, Writer, Written};
 use anyhow::Context as _;
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use event_log::{Followed, Follower, LogError, Reader};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Most commits of one transaction.
 const BATCH: usize = 500;
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Keeps the tables until told to stop. Another history, another worker or a broken schema is an error that stops the
 /// process; everything transient is tried again. `ready` runs once this worker has the lease and follows.
@@ -27,14 +24,14 @@ pub async fn follow(
     };
     metrics::gauge!("countersign_projections_parked_aggregates").set(gauge(&writer));
     let mut ready = Some(ready);
-    let mut pauses = pauses();
+    let mut pauses = Pauses::default();
     while !stopping.is_cancelled() {
         let error = match log.follow(writer.resume_from()).await {
             Ok(mut follower) => {
                 if let Some(ready) = ready.take() {
                     ready();
                 }
-                pauses = self::pauses();
+                pauses = Pauses::default();
                 match keep(&mut writer, &mut follower, &stopping).await? {
                     Some(error) => error,
                     None => break,
@@ -45,7 +42,7 @@ pub async fn follow(
         if !error.is_transient() {
             return Err(error).context("the log cannot be followed");
         }
-        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+        let pause = pauses.longer();
         tracing::warn!(%error, pause_ms = pause.as_millis(), "following the log again later");
         tokio::select! {
             () = stopping.cancelled() => break,
@@ -92,7 +89,7 @@ async fn write(
     batch: &[Followed],
     stopping: &CancellationToken,
 ) -> Result<bool, WriteError> {
-    let mut pauses = pauses();
+    let mut pauses = Pauses::default();
     loop {
         match writer.write(batch).await {
             Ok(written) => {
@@ -100,7 +97,7 @@ async fn write(
                 return Ok(true);
             }
             Err(error) if error.is_transient() => {
-                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                let pause = pauses.longer();
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 let pause_ms = pause.as_millis();
                 tracing::warn!(%error, cause, pause_ms, "writing the batch again later");
@@ -112,15 +109,6 @@ async fn write(
             Err(error) => return Err(error),
         }
     }
-}
-
-fn pauses() -> backon::ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(SHORTEST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 fn count(writer: &Writer, written: Written) {

@@ -24,6 +24,7 @@ pub mod jobs;
 mod lease;
 mod page;
 mod parked;
+mod pauses;
 pub mod principals;
 mod progress;
 mod projection;

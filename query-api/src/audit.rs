@@ -9,12 +9,11 @@ use axum::extract::State;
 use chassis::body::StrictQuery;
 use chassis::problem::AUTH_WRONG_TENANT;
 use chassis::{Caller, Problem};
-use client::reads::{AuditFacets, AuditFragment, AuditHit, AuditPage, CountedValue};
+use client::reads::AuditPage;
 use domain::identity::Role;
 use event_log::SYSTEM_TENANT;
 use http::HeaderMap;
-use projections::Listed;
-use projections::search::{Counted, Facets, Filter, Found, Hit, Scope, SearchError};
+use projections::search::{Filter, Scope, SearchError};
 use serde::Deserialize;
 use trust::encoding::Timestamp;
 use utoipa::IntoParams;
@@ -76,11 +75,9 @@ pub async fn search_events(
     ];
     let (size, token) = (query.page_size, query.page_token.as_deref());
     let paging = Paging::of(&reading, "audit", &bound, size, token)?;
-    let request = paging.request();
     let filter = Filter {
         since: time("since", query.since.as_deref())?,
         until: time("until", query.until.as_deref())?,
-        before: request.before,
         query: query.q.unwrap_or_default(),
         actor: query.actor,
         action: query.action,
@@ -88,11 +85,9 @@ pub async fn search_events(
         aggregate_id: query.entity,
         facets: query.facets,
     };
-    let size = usize::try_from(request.size).unwrap_or(usize::MAX);
-    let found = state.search.search(scope, filter, size).await.map_err(unsearched)?;
-    let Found { hits, next_before, facets } = found;
-    let page = paging.page(Listed { items: hits.into_iter().map(hit).collect(), next_before });
-    let facets = facets.map(counted);
+    let found = state.search.search(scope, filter, paging.request()).await;
+    let (listed, facets) = found.map_err(unsearched)?;
+    let page = paging.page(listed);
     let body = AuditPage { items: page.items, next_page_token: page.next_page_token, facets };
     Ok(Answer::json(&Reading { served, ..reading }, body))
 }
@@ -123,35 +118,5 @@ fn unsearched(error: SearchError) -> Problem {
         SearchError::Query(error) => Problem::of(&SEARCH_INVALID).detail(error.to_string()),
         SearchError::NotThere => Problem::of(&SEARCH_UNAVAILABLE).retry_after(1),
         SearchError::Index(_) | SearchError::GivenUp => Problem::internal(&error),
-    }
-}
-
-fn hit(hit: Hit) -> AuditHit {
-    let fragments = hit.fragments.into_iter();
-    AuditHit {
-        event: hit.event,
-        tenant: hit.tenant,
-        sequence: hit.sequence,
-        hash: hit.hash,
-        at: hit.at.to_string(),
-        actor: hit.actor,
-        action: hit.action,
-        kind: hit.aggregate_type,
-        entity: hit.aggregate_id,
-        fragments: fragments
-            .map(|fragment| AuditFragment { text: fragment.text, matches: fragment.matches })
-            .collect(),
-    }
-}
-
-fn counted(facets: Facets) -> AuditFacets {
-    let values = |counted: Vec<Counted>| {
-        let counted = counted.into_iter();
-        counted.map(|one| CountedValue { value: one.value, count: one.count }).collect()
-    };
-    AuditFacets {
-        actors: values(facets.actors),
-        actions: values(facets.actions),
-        types: values(facets.types),
     }
 }

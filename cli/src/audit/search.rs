@@ -4,52 +4,22 @@ use crate::args::SearchArguments;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Document, Output};
-use crate::paging::with_query;
+use crate::paging::{items, with_query};
 use crate::session::Session;
 use client::reads::{AuditFacets, AuditFragment, AuditHit, AuditPage, CountedValue};
 use serde_json::json;
 
-/// The server's largest page.
-const PAGE: usize = 200;
+const PATH: &str = "/v1/audit/events";
 
-/// Shows what was found, page after page, up to as many events as were asked for.
+/// Shows what was found, up to as many events as were asked for.
 pub async fn search(
     arguments: &SearchArguments,
     session: &Session,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let limit = arguments.limit.limit;
-    let (mut hits, mut facets, mut token) = (Vec::new(), None, None);
-    loop {
-        let size = limit.saturating_sub(hits.len()).clamp(1, PAGE).to_string();
-        let path = path(arguments, &size, token.as_deref(), hits.is_empty());
-        let page: AuditPage = session.query.get(&path).await?;
-        hits.extend(page.items);
-        facets = page.facets.or(facets);
-        token = page.next_page_token;
-        if token.is_none() || hits.len() >= limit {
-            break;
-        }
-    }
-    if let Some(facets) = &facets {
-        for line in counted(facets) {
-            output.talk(&line);
-        }
-    }
-    if token.is_some() {
-        output.talk(&format!("there is more: only the newest {} are shown (--limit)", hits.len()));
-    }
-    let value = json!({"items": hits, "facets": facets, "more": token.is_some()});
-    let rows = hits.iter().map(|hit| (hit.event.clone(), row(hit))).collect();
-    let header = ["at", "sequence", "actor", "action", "entity", "text"];
-    output.document(&Document::list(value, &header, rows))?;
-    Ok(Exit::Ok)
-}
-
-fn path(arguments: &SearchArguments, size: &str, token: Option<&str>, first: bool) -> String {
-    let query = arguments.query.join(" ");
-    let given = [
-        ("q", Some(query.as_str()).filter(|query| !query.is_empty())),
+    let words = arguments.query.join(" ");
+    let filter = [
+        ("q", Some(words.as_str()).filter(|words| !words.is_empty())),
         ("actor", arguments.actor.as_deref()),
         ("action", arguments.action.as_deref()),
         ("type", arguments.kind.as_deref()),
@@ -57,12 +27,31 @@ fn path(arguments: &SearchArguments, size: &str, token: Option<&str>, first: boo
         ("since", arguments.since.as_deref()),
         ("until", arguments.until.as_deref()),
         ("tenant", arguments.tenant.as_deref()),
-        ("facets", (arguments.facets && first).then_some("true")),
-        ("page_size", Some(size)),
-        ("page_token", token),
     ];
-    let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    with_query("/v1/audit/events", given)
+    let limit = arguments.limit.limit;
+    let (hits, more) = items::<AuditHit>(&session.query, PATH, &filter, limit).await?;
+    let facets = if arguments.facets { facets(session, &filter).await? } else { None };
+    for line in facets.iter().flat_map(counted) {
+        output.talk(&line);
+    }
+    if more {
+        output.talk(&format!("there is more: only the newest {} are shown (--limit)", hits.len()));
+    }
+    let value = json!({"items": hits, "facets": facets, "more": more});
+    let rows = hits.iter().map(|hit| (hit.event.clone(), row(hit))).collect();
+    let header = ["at", "sequence", "actor", "action", "entity", "text"];
+    output.document(&Document::list(value, &header, rows))?;
+    Ok(Exit::Ok)
+}
+
+/// Counted among everything found, whatever is shown.
+async fn facets(
+    session: &Session,
+    filter: &[(&str, Option<&str>)],
+) -> Result<Option<AuditFacets>, CliError> {
+    let given = filter.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
+    let path = with_query(PATH, given.chain([("facets", "true"), ("page_size", "1")]));
+    Ok(session.query.get::<AuditPage>(&path).await?.facets)
 }
 
 fn row(hit: &AuditHit) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use super::document::Known;
 use super::index::{Entry, IndexError, SearchIndex};
+use crate::pauses::Pauses;
 use anyhow::Context as _;
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use cqrs_es::Aggregate as _;
 use domain::changes::ChangeEvent;
 use domain::identity::Principal;
@@ -23,8 +23,6 @@ const BATCH_SQL_BYTES: usize = 32 << 20;
 const NAMES: usize = 10_000;
 /// How often the writer's place is asked for while another process has it.
 const LOCK_STEP: Duration = Duration::from_millis(500);
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the mirror of blobs may be behind that of the log.
 const BLOB_TRIES: usize = 60;
 
@@ -46,14 +44,14 @@ async fn kept(folder: &Path, log: Reader, ready: impl FnOnce() + Send) -> anyhow
     let mut index = opened(folder, &log).await.context("the search index cannot be opened")?;
     let mut ready = Some(ready);
     let mut source = Source { log: log.clone(), names: HashMap::new() };
-    let mut pauses = pauses();
+    let mut pauses = Pauses::default();
     loop {
         let lost = match log.follow(index.position().cloned()).await {
             Ok(mut follower) => {
                 if let Some(ready) = ready.take() {
                     ready();
                 }
-                pauses = self::pauses();
+                pauses = Pauses::default();
                 loop {
                     let (batch, lost) = source.batch(&mut follower).await;
                     if let Some(last) = batch.last().map(|entry| entry.seen.position(&log)) {
@@ -70,7 +68,7 @@ async fn kept(folder: &Path, log: Reader, ready: impl FnOnce() + Send) -> anyhow
             return Err(lost).context("the log cannot be followed into the search index");
         }
         tracing::warn!(error = %lost, "following the log into the search index again later");
-        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+        tokio::time::sleep(pauses.longer()).await;
     }
 }
 
@@ -202,13 +200,4 @@ impl Source {
         self.names.insert(key, name.clone());
         Ok(name)
     }
-}
-
-fn pauses() -> backon::ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(SHORTEST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }

@@ -6,14 +6,12 @@
 
 mod document;
 mod fields;
-mod hit;
 mod index;
 mod keep;
 mod query;
 mod reader;
 
-pub use hit::{Counted, Facets, Found, Fragment, Hit};
 pub use index::{IndexError, SearchIndex};
 pub use keep::keep;
 pub use query::{LONGEST_QUERY, MOST_CLAUSES, QueryError};
-pub use reader::{Filter, Reached, Scope, Search, SearchError, Searched};
+pub use reader::{Filter, Found, Reached, Scope, Search, SearchError, Searched};

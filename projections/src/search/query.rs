@@ -4,6 +4,7 @@
 //! values are or by few words: what a query costs is bounded by what it may say. What would leave something out is refused.
 
 use super::fields::Fields;
+use super::reader::SearchError;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use tantivy::query::{AllQuery, BooleanQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery};
@@ -71,9 +72,6 @@ pub enum QueryError {
         /// Where, from 1.
         at: usize,
     },
-    /// The index failed.
-    #[error("the words of the search index cannot be read")]
-    Words,
     /// Only what must not occur.
     #[error("the query only says what must not occur: say what to look for too")]
     OnlyNegative,
@@ -89,7 +87,6 @@ struct Clause {
     field: Option<&'static str>,
     text: String,
     prefix: bool,
-    phrase: bool,
     at: usize,
 }
 
@@ -99,10 +96,10 @@ pub(crate) fn parse(
     index: &Index,
     searcher: &Searcher,
     fields: &Fields,
-) -> Result<Clauses, QueryError> {
+) -> Result<Clauses, SearchError> {
     let clauses = clauses(text)?;
     if !clauses.is_empty() && clauses.iter().all(|clause| clause.negative) {
-        return Err(QueryError::OnlyNegative);
+        return Err(QueryError::OnlyNegative.into());
     }
     clauses
         .iter()
@@ -124,7 +121,11 @@ pub(crate) fn exactly(field: Field, value: &str) -> Box<dyn Query> {
 
 /// This value, or what begins so if it ends in `*`: for fields with few values.
 pub(crate) fn like(field: Field, value: &str) -> Box<dyn Query> {
-    let Some(prefix) = value.strip_suffix('*') else { return exactly(field, value) };
+    value.strip_suffix('*').map_or_else(|| exactly(field, value), |start| beginning(field, start))
+}
+
+/// What begins so, of a field with few values.
+fn beginning(field: Field, prefix: &str) -> Box<dyn Query> {
     if prefix.is_empty() {
         return Box::new(AllQuery);
     }
@@ -138,15 +139,15 @@ fn named(
     clause: &Clause,
     fields: &Fields,
 ) -> Result<Box<dyn Query>, QueryError> {
-    let star = if clause.prefix { "*" } else { "" };
-    let value = format!("{}{star}", clause.text);
-    match name {
-        "action" => Ok(like(fields.action, &value)),
-        "type" => Ok(like(fields.kind, &value)),
-        _ if clause.prefix => Err(QueryError::NoPrefix { name, at: clause.at }),
-        "actor" => Ok(exactly(fields.actor, &clause.text)),
-        _ => Ok(exactly(fields.entity, &clause.text)),
-    }
+    let field = match name {
+        "action" => fields.action,
+        "type" => fields.kind,
+        _ if clause.prefix => return Err(QueryError::NoPrefix { name, at: clause.at }),
+        "actor" => fields.actor,
+        _ => fields.entity,
+    };
+    let find = if clause.prefix { beginning } else { exactly };
+    Ok(find(field, &clause.text))
 }
 
 fn words(
@@ -154,16 +155,16 @@ fn words(
     index: &Index,
     searcher: &Searcher,
     field: Field,
-) -> Result<Box<dyn Query>, QueryError> {
+) -> Result<Box<dyn Query>, SearchError> {
     let option = IndexRecordOption::WithFreqsAndPositions;
     let at = clause.at;
-    let terms = terms(&clause.text, index, field);
+    let terms = terms(&clause.text, index, field)?;
     match terms.as_slice() {
-        [] => Err(QueryError::Empty { at }),
+        [] => Err(QueryError::Empty { at }.into()),
         [one] if clause.prefix => {
-            let found = beginning(one, searcher).map_err(|_| QueryError::Words)?;
+            let found = expanded(one, searcher)?;
             if found.len() > EXPANSIONS {
-                return Err(QueryError::TooManyWords { at });
+                return Err(QueryError::TooManyWords { at }.into());
             }
             // No word begins so: the prefix itself finds nothing.
             let found = if found.is_empty() { BTreeSet::from([one.clone()]) } else { found };
@@ -172,7 +173,7 @@ fn words(
             });
             Ok(Box::new(BooleanQuery::new(any.collect())))
         }
-        _ if clause.prefix => Err(QueryError::NoPrefix { name: "text", at }),
+        _ if clause.prefix => Err(QueryError::NoPrefix { name: "text", at }.into()),
         [one] => Ok(Box::new(TermQuery::new(one.clone(), option))),
         // `public.orders` is two words beside each other, as it is in the index.
         _ => Ok(Box::new(PhraseQuery::new(terms))),
@@ -180,7 +181,7 @@ fn words(
 }
 
 /// The words of the index that begin so; one more than may be is enough to know.
-fn beginning(prefix: &Term, searcher: &Searcher) -> tantivy::Result<BTreeSet<Term>> {
+fn expanded(prefix: &Term, searcher: &Searcher) -> tantivy::Result<BTreeSet<Term>> {
     let mut found = BTreeSet::new();
     let bytes = prefix.serialized_value_bytes();
     for segment in searcher.segment_readers() {
@@ -195,14 +196,14 @@ fn beginning(prefix: &Term, searcher: &Searcher) -> tantivy::Result<BTreeSet<Ter
 }
 
 /// The words as the index has them.
-fn terms(text: &str, index: &Index, field: Field) -> Vec<Term> {
-    let Ok(mut analyzer) = index.tokenizer_for_field(field) else { return Vec::new() };
+fn terms(text: &str, index: &Index, field: Field) -> tantivy::Result<Vec<Term>> {
+    let mut analyzer = index.tokenizer_for_field(field)?;
     let mut stream = analyzer.token_stream(text);
     let mut terms = Vec::new();
     while stream.advance() {
         terms.push(Term::from_field_text(field, &stream.token().text));
     }
-    terms
+    Ok(terms)
 }
 
 fn clauses(text: &str) -> Result<Vec<Clause>, QueryError> {
@@ -251,7 +252,7 @@ fn clauses(text: &str) -> Result<Vec<Clause>, QueryError> {
         if word.trim().is_empty() {
             return Err(QueryError::Empty { at });
         }
-        clauses.push(Clause { negative, field, text: word, prefix, phrase, at });
+        clauses.push(Clause { negative, field, text: word, prefix, at });
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::document::{cut, sequence};
 use super::fields::{FACET, Fields, ORDER, folder, prepare};
-use super::hit::{Counted, Facets, Found, Fragment, Hit};
 use super::index::{IndexError, directory, read_payload};
 use super::query::{self, Clauses, QueryError, all, exactly, like};
+use crate::page::{Listed, PageRequest};
+use client::reads::{AuditFacets, AuditFragment, AuditHit, CountedValue};
 use ledger::{Origin, Position, PositionMark};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -54,11 +55,12 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Only before then.
     pub until: Option<Timestamp>,
-    /// Only what is older than this place of a page.
-    pub before: Option<u64>,
     /// Count actors, actions and types.
     pub facets: bool,
 }
+
+/// A page, newest first, and what was counted if it was asked for.
+pub type Found = (Listed<AuditHit>, Option<AuditFacets>);
 
 /// A page was found.
 pub type Searched = Result<Found, SearchError>;
@@ -154,14 +156,14 @@ impl Search {
         }
     }
 
-    /// The newest `size` events that the scope may see and the filter takes.
-    pub async fn search(&self, scope: Scope, filter: Filter, size: usize) -> Searched {
+    /// A page of the events that the scope may see and the filter takes.
+    pub async fn search(&self, scope: Scope, filter: Filter, page: PageRequest) -> Searched {
         let opened = self.state.borrow().opened.clone().ok_or(SearchError::NotThere)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.map_err(|_| SearchError::GivenUp)?;
         let searching = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            opened.search(&scope, &filter, size)
+            opened.search(&scope, &filter, page)
         });
         searching.await.map_err(|_| SearchError::GivenUp)?
     }
@@ -232,14 +234,15 @@ impl Opened {
         Ok(Self { index, reader, fields })
     }
 
-    fn search(&self, scope: &Scope, filter: &Filter, size: usize) -> Searched {
+    fn search(&self, scope: &Scope, filter: &Filter, page: PageRequest) -> Searched {
+        let size = usize::try_from(page.size).unwrap_or(usize::MAX - 1);
         let searcher = self.reader.searcher();
         let words = query::parse(&filter.query, &self.index, &searcher, &self.fields)?;
         let shown = all(words.iter().map(|(occur, query)| (*occur, query.box_clone())).collect());
         let mut clauses = words;
         clauses.extend(self.clauses(filter));
         let counted = self.isolated(scope, clauses.iter().map(|(o, q)| (*o, q.box_clone())));
-        clauses.extend(filter.before.map(|before| (Occur::Must, self.older(before))));
+        clauses.extend(page.before.map(|before| (Occur::Must, self.older(before))));
         let wanted = self.isolated(scope, clauses);
         // One more says whether there is a next page.
         let newest = TopDocs::with_limit(size + 1).order_by_u64_field(ORDER, Order::Desc);
@@ -247,13 +250,13 @@ impl Opened {
         let more = found.len() > size;
         found.truncate(size);
         let snippets = SnippetGenerator::create(&searcher, &*shown, self.fields.text)?;
-        let mut hits = Vec::with_capacity(found.len());
+        let mut items = Vec::with_capacity(found.len());
         for (_, address) in &found {
-            hits.push(self.hit(&searcher.doc(*address)?, &snippets));
+            items.push(self.hit(&searcher.doc(*address)?, &snippets));
         }
-        let last = found.last().and_then(|(order, _)| *order).filter(|_| more);
+        let next_before = found.last().and_then(|(order, _)| *order).filter(|_| more);
         let facets = filter.facets.then(|| facets(&searcher, &counted)).transpose()?;
-        Ok(Found { hits, next_before: last, facets })
+        Ok((Listed { items, next_before }, facets))
     }
 
     /// The one place where a query gets its tenant.
@@ -298,7 +301,7 @@ impl Opened {
         Box::new(RangeQuery::new(Bound::Unbounded, Bound::Excluded(before)))
     }
 
-    fn hit(&self, document: &TantivyDocument, snippets: &SnippetGenerator) -> Hit {
+    fn hit(&self, document: &TantivyDocument, snippets: &SnippetGenerator) -> AuditHit {
         let fields = &self.fields;
         let value = |field| document.get_first(field);
         let text = |field| value(field).and_then(|value| value.as_str()).unwrap_or_default();
@@ -306,25 +309,25 @@ impl Opened {
         let time = value(fields.time).and_then(|value| value.as_datetime());
         let micros = time.map_or(0, DateTime::into_timestamp_micros);
         let at = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
-        Hit {
+        AuditHit {
             event: text(fields.id).to_owned(),
             tenant: text(fields.tenant).to_owned(),
             sequence: sequence(order),
             hash: text(fields.hash).to_owned(),
-            at: at.into(),
+            at: Timestamp::from(at).to_string(),
             actor: text(fields.actor).to_owned(),
             action: text(fields.action).to_owned(),
-            aggregate_type: text(fields.kind).to_owned(),
-            aggregate_id: text(fields.entity).to_owned(),
+            kind: text(fields.kind).to_owned(),
+            entity: text(fields.entity).to_owned(),
             fragments: fragments(snippets, text(fields.shown)),
         }
     }
 }
 
 /// The words with the text around them, or how the text begins.
-fn fragments(snippets: &SnippetGenerator, shown: &str) -> Vec<Fragment> {
+fn fragments(snippets: &SnippetGenerator, shown: &str) -> Vec<AuditFragment> {
     let snippet = snippets.snippet(shown);
-    let piece = |text: &str, matches| Fragment { text: text.to_owned(), matches };
+    let piece = |text: &str, matches| AuditFragment { text: text.to_owned(), matches };
     if snippet.highlighted().is_empty() {
         // The first line says action and entity, which a hit has already.
         let rest = shown.split_once('\n').map_or("", |(_, rest)| rest);
@@ -342,7 +345,7 @@ fn fragments(snippets: &SnippetGenerator, shown: &str) -> Vec<Fragment> {
     pieces
 }
 
-fn facets(searcher: &Searcher, query: &dyn Query) -> Result<Facets, tantivy::TantivyError> {
+fn facets(searcher: &Searcher, query: &dyn Query) -> tantivy::Result<AuditFacets> {
     let mut collector = FacetCollector::for_field(FACET);
     for root in ["/actor", "/action", "/type"] {
         collector.add_facet(root);
@@ -353,7 +356,11 @@ fn facets(searcher: &Searcher, query: &dyn Query) -> Result<Facets, tantivy::Tan
         let value = |facet: &tantivy::schema::Facet| {
             facet.to_path().last().map(|last| (*last).to_owned()).unwrap_or_default()
         };
-        top.map(|(facet, count)| Counted { value: value(facet), count }).collect()
+        top.map(|(facet, count)| CountedValue { value: value(facet), count }).collect()
     };
-    Ok(Facets { actors: counted("/actor"), actions: counted("/action"), types: counted("/type") })
+    Ok(AuditFacets {
+        actors: counted("/actor"),
+        actions: counted("/action"),
+        types: counted("/type"),
+    })
 }

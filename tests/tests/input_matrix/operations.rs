@@ -85,21 +85,13 @@ impl Operation {
         for form in self.body.iter().flat_map(forms) {
             let Value::Object(sample) = sample(form) else { continue };
             for (name, schema) in properties(form) {
-                for wrong in wrong(schema) {
-                    let mut body = sample.clone();
-                    body.insert(name.clone(), wrong);
-                    bodies.push(Value::Object(body));
-                }
                 // One level down as well: what is in a list, or in an object.
                 let inner = match schema.get("items") {
                     Some(items) => wrong(items).into_iter().map(|wrong| json!([wrong])).collect(),
                     None => nested(schema),
                 };
-                for wrong in inner {
-                    let mut body = sample.clone();
-                    body.insert(name.clone(), wrong);
-                    bodies.push(Value::Object(body));
-                }
+                let wrong = wrong(schema).into_iter().chain(inner);
+                bodies.extend(wrong.map(|wrong| with(&sample, name, wrong)));
             }
         }
         bodies
@@ -216,12 +208,14 @@ fn nested(schema: &Value) -> Vec<Value> {
     for form in forms(schema) {
         let Value::Object(sample) = sample(form) else { continue };
         for (name, schema) in properties(form) {
-            for wrong in wrong(schema) {
-                let mut body = sample.clone();
-                body.insert(name.clone(), wrong);
-                bodies.push(Value::Object(body));
-            }
+            bodies.extend(wrong(schema).into_iter().map(|wrong| with(&sample, name, wrong)));
         }
     }
     bodies
+}
+
+fn with(sample: &Map<String, Value>, name: &str, value: Value) -> Value {
+    let mut body = sample.clone();
+    body.insert(name.to_owned(), value);
+    Value::Object(body)
 }
