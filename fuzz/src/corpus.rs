@@ -36,6 +36,43 @@ pub fn replay(targets: &[(&str, Check)]) -> io::Result<Vec<String>> {
     Ok(broken.map(|(_, name, _)| name).collect())
 }
 
+/// The tests that every set of targets has: the corpus, any bytes, and damaged inputs are answered.
+#[macro_export]
+macro_rules! answers {
+    ($targets:expr, $corpus:path) => {
+        use $corpus as answered;
+
+        #[test]
+        fn the_corpus_is_answered_without_a_panic() {
+            assert_eq!(answered::replay(&$targets).unwrap(), Vec::<String>::new());
+        }
+
+        proptest::proptest! {
+            #![proptest_config(proptest::prelude::ProptestConfig::with_cases(100))]
+
+            #[test]
+            fn any_bytes_are_answered(
+                bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), text: String,
+            ) {
+                for (_, check) in $targets {
+                    check(&bytes);
+                    check(text.as_bytes());
+                }
+            }
+
+            #[test]
+            fn damaged_inputs_are_answered(
+                pick in proptest::prelude::any::<proptest::sample::Index>(),
+                edits in proptest::collection::vec(proptest::prelude::any::<answered::Edit>(), 1..5),
+            ) {
+                let inputs = answered::inputs(&$targets).unwrap();
+                let (check, _, bytes) = &inputs[pick.index(inputs.len())];
+                check(&answered::damaged(bytes, &edits));
+            }
+        }
+    };
+}
+
 /// The bytes after some edits: a byte changed, put in, taken out, repeated, or a part taken out, repeated or exchanged
 /// for what means something to one of the formats.
 pub fn damaged(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
