@@ -167,7 +167,7 @@ impl World {
         command: C,
     ) -> anyhow::Result<Receipt>
     where
-        A: Aggregate<Command = Issued<C>, Services = ()> + 'static,
+        A: Aggregate<Command = Issued<C>, Services = ()>,
         A::Error: Send + Sync + 'static,
         C: Clone + Send + std::fmt::Debug,
     {
