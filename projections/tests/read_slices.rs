@@ -15,7 +15,7 @@ use domain::identity::{
 };
 use domain::ids::TrustRootId;
 use domain::jobs::{Dispatched, Finished, JobEvent, Mode};
-use domain::vocabulary::{Outcome, Requirement, Stage, Start};
+use domain::vocabulary::{Found, Outcome, Requirement, Stage, Start};
 use event_log::Followed;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -119,6 +119,35 @@ async fn a_list_is_read_page_by_page_and_filtered() {
         assert_eq!(found.len(), expected, "{filter:?}");
         assert!(found.iter().all(|change| change.data_source == "orders"));
     }
+}
+
+#[tokio::test]
+async fn what_somebody_found_after_an_unknown_outcome_is_shown() {
+    let id = change("a").to_string();
+    let unknown = ChangeEvent::OutcomeUnknown { job: job("m") };
+    let resolved = ChangeEvent::Resolved {
+        found: Found::Failed,
+        reason: "there is no such table".into(),
+        by: person("ops"),
+    };
+    let batch = [
+        registered(1).unwrap(),
+        submitted(2, "a").unwrap(),
+        commit(3, ("change", &id), 2, &[unknown]).unwrap(),
+        commit(4, ("change", &id), 3, &[resolved]).unwrap(),
+    ];
+    let database = written("resolved", &batch).await.unwrap();
+    let none = change_list::Filter::default();
+    let listed = change_list::list(&database, "acme", &none, ALL).await.unwrap().items;
+    assert_eq!(listed[0].state, "failed");
+    let detail = change_detail::load(&database, "acme", change("a")).await.unwrap().unwrap();
+    let detail = serde_json::to_value(&detail.0).unwrap();
+    assert_eq!(
+        detail["resolution"],
+        serde_json::json!({
+            "found": "failed", "by": person("ops").to_string(), "reason": "there is no such table",
+        })
+    );
 }
 
 #[tokio::test]

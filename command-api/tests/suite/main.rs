@@ -3,4 +3,5 @@
 mod authorization;
 mod document;
 mod identity;
+mod resolve;
 mod world;

@@ -11,6 +11,7 @@ use countersign_command_api::{ApiConfig, AppState, router};
 use devkit::stack::SHARD;
 use devkit::{Options, Stack, identities};
 use domain::catalog::{DataSource, DataSourceCommand, Registered};
+use domain::changes::{Change, ChangeCommand};
 use domain::identity::{
     Principal, PrincipalCommand, PrincipalCreated, PrincipalKind, Role, Token as IssuedToken,
 };
@@ -120,6 +121,19 @@ impl World {
             self.log.execute::<Principal, _>(&target, command, &request).await?;
         }
         Ok(token.expose().to_owned())
+    }
+
+    /// Executes a command on a change without asking the router.
+    pub async fn command(
+        &self,
+        tenant: &str,
+        id: &str,
+        command: ChangeCommand,
+    ) -> anyhow::Result<()> {
+        let target = Target { tenant: tenant.to_owned(), id: id.to_owned() };
+        let request = request("change", &format!("{tenant}/{id}/{command:?}"));
+        self.log.execute::<Change, _>(&target, command, &request).await?;
+        Ok(())
     }
 
     /// Drafts a change of a data source, which is made known first.
