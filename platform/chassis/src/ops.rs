@@ -27,13 +27,19 @@ type Check = Box<dyn Fn() -> bool + Send + Sync>;
 #[derive(Clone)]
 pub struct Readiness {
     stopping: CancellationToken,
+    startup: ReadyFlag,
     checks: Arc<Mutex<BTreeMap<String, Check>>>,
 }
 
 impl Readiness {
-    /// Nothing to wait for yet; never ready once `stopping` is cancelled.
+    /// Not ready before [`Readiness::started`], nor once `stopping` is cancelled.
     pub fn new(stopping: CancellationToken) -> Self {
-        Self { stopping, checks: Arc::default() }
+        Self { stopping, startup: ReadyFlag::default(), checks: Arc::default() }
+    }
+
+    /// Every check has been added and every port is open: from now on the checks decide.
+    pub fn started(&self) {
+        self.startup.set(true);
     }
 
     /// Adds a check that is asked at each probe: it must be quick.
@@ -43,9 +49,9 @@ impl Readiness {
 
     /// Adds a flag, not set yet.
     pub fn flag(&self, name: &str) -> ReadyFlag {
-        let flag = ReadyFlag(Arc::default());
+        let flag = ReadyFlag::default();
         let read = flag.clone();
-        self.check(name, move || read.0.load(Ordering::SeqCst));
+        self.check(name, move || read.is_set());
         flag
     }
 
@@ -53,6 +59,9 @@ impl Readiness {
     pub fn waiting(&self) -> Vec<String> {
         if self.stopping.is_cancelled() {
             return vec!["stopping".to_owned()];
+        }
+        if !self.startup.is_set() {
+            return vec!["startup".to_owned()];
         }
         let checks = self.checks();
         checks.iter().filter(|(_, holds)| !holds()).map(|(name, _)| name.clone()).collect()
@@ -70,13 +79,17 @@ impl fmt::Debug for Readiness {
 }
 
 /// One thing that must be ready.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ReadyFlag(Arc<AtomicBool>);
 
 impl ReadyFlag {
     /// Says whether it is ready.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::SeqCst);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -158,7 +171,10 @@ mod tests {
         let stopping = CancellationToken::new();
         let readiness = Readiness::new(stopping.clone());
         let (log, tables) = (readiness.flag("log"), readiness.flag("tables"));
-        let router = router("projections", readiness, recorder());
+        let router = router("projections", readiness.clone(), recorder());
+        let starting = json!({ "ready": false, "waiting_for": ["startup"] });
+        assert_eq!(get_json(&router, "/readyz").await.unwrap(), (503, starting));
+        readiness.started();
         log.set(true);
         let waiting = json!({ "ready": false, "waiting_for": ["tables"] });
         assert_eq!(get_json(&router, "/readyz").await.unwrap(), (503, waiting));

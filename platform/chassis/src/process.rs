@@ -36,7 +36,7 @@ pub struct Process<C> {
 
 impl<C: Configured> Process<C> {
     /// Reads the configuration, starts telemetry and signal handling, serves the operations port and waits for an
-    /// identity. `/readyz` is 200 once every [`Process::ready`] flag is set.
+    /// identity. `/readyz` is 200 once [`Process::until_stopped`] is reached and every [`Process::ready`] flag is set.
     pub async fn start(name: &'static str, config_path: &Path) -> anyhow::Result<Self> {
         let config: C = config::load(config_path)?;
         telemetry::start(config.process().log_format, &TelemetryEnvironment::read())?;
@@ -83,8 +83,9 @@ impl<C> Process<C> {
         self.tasks.stopping().clone()
     }
 
-    /// Waits for a signal or a failure, then at most `shutdown_grace_seconds` for the tasks.
+    /// Ends the start: waits for a signal or a failure, then at most `shutdown_grace_seconds` for the tasks.
     pub async fn until_stopped(self) -> anyhow::Result<()> {
+        self.readiness.started();
         let outcome = self.tasks.until_stopped(self.grace).await;
         self.identity.source().shutdown().await;
         if outcome.is_ok() {
