@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod demo;
 pub mod forged;
 pub mod http;
+pub mod latency;
 pub mod platform;
 pub mod proxy;
 pub mod running;

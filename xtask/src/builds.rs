@@ -38,6 +38,11 @@ pub fn binaries() -> Result<Executables> {
     build("build", &["build", "--workspace", "--bins", "--test", "tidy"])
 }
 
+/// Builds every binary of the workspace as it is deployed.
+pub fn released() -> Result<Executables> {
+    build("release build", &["build", "--release", "--workspace", "--bins"])
+}
+
 /// Builds the two APIs only.
 pub fn apis() -> Result<Executables> {
     let apis = ["--bin", "command-api", "--bin", "query-api"];

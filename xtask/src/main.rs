@@ -56,6 +56,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Measures, on release builds: `bench [NAME...] [--quick] [-o json]`; a whole run writes `docs/figures.md`.
+    Bench {
+        /// Passed to the benchmarks.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Builds the services and runs `countersign dev`.
     Dev {
         /// Passed to `countersign dev`.
@@ -84,6 +90,7 @@ fn main() -> ExitCode {
         Command::Storm { words } => runs::storm(&words),
         Command::Corpus { words } => runs::scenario("corpus", &words),
         Command::Attack { words } => runs::scenario("attack", &words),
+        Command::Bench { words } => runs::bench(&words),
         Command::Dev { words } => runs::dev(&words),
         Command::Schemas { check } => schemas::run(check),
         Command::Openapi { check } => openapi::run(check),

@@ -1,4 +1,4 @@
-//! `test`, `dev` and the scenario programs: build the binaries once, then run on them.
+//! `test`, `dev`, `bench` and the scenario programs: build the binaries once, then run on them.
 
 use crate::environment::BIN_DIR;
 use crate::{builds, preflight, steps};
@@ -58,6 +58,15 @@ fn model(words: &[String]) -> Result<()> {
     let mut command = steps::cargo(words);
     command.env(BIN_DIR, binaries.folder()?).env("COUNTERSIGN_MODEL_SEEDS", seeds.to_string());
     steps::run("storm model", &mut command)
+}
+
+/// The benchmarks, on release builds of everything that they run.
+pub fn bench(words: &[String]) -> Result<()> {
+    preflight::serving()?;
+    let binaries = builds::released()?;
+    let mut command = Command::new(binaries.path("bench")?);
+    command.args(words).env(BIN_DIR, binaries.folder()?);
+    steps::run("bench", &mut command)
 }
 
 /// Becomes `countersign dev`, so that interrupts reach it alone.

@@ -21,7 +21,7 @@ use layout::Layout;
 use material::Material;
 use services::Services;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The arguments of `countersign dev`.
@@ -88,8 +88,8 @@ async fn up(arguments: &DevArguments, output: &Output, started: Instant) -> anyh
     let servers = preflight::setup(|line| output.talk(line)).await?;
     let agents = vec![bootstrap::agent()];
     let data_dir = (!arguments.ephemeral).then(|| arguments.folder());
-    let svid_ttl = Duration::from_hours(1);
-    let options = Options { data_dir, ephemeral: arguments.ephemeral, svid_ttl, agents };
+    let ephemeral = arguments.ephemeral;
+    let options = Options { data_dir, ephemeral, agents, ..Options::default() };
     let stack = Stack::start_with(&servers, options).await.map_err(with_a_way_out)?;
     let layout = Layout::new(stack.data_dir())?;
     let material = Material::load_or_make(&layout, &stack, arguments)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nats::{Connection, ProvisionError, streams};
 
 use crate::folder::{self, FolderError, Temporary, failed};
-use crate::nats_server::{Member, NatsServer, NatsServerError};
+use crate::nats_server::{Member, NatsServer, NatsServerError, SyncInterval};
 use crate::preflight;
 use crate::spiffe::{Authority, WorkloadApi};
 use crate::stack::{SHARD, StackError, connect_service};
@@ -56,7 +56,8 @@ impl Cluster {
         for member in members(&data_dir)? {
             let folder = data_dir.join(&member.name);
             let (binary, authority) = (&servers.nats_server, workload_api.authority());
-            let node = NatsServer::start_as(binary, &folder, authority, SHARD, Some(member));
+            let kind = (SyncInterval::Default, Some(member));
+            let node = NatsServer::start_as(binary, &folder, authority, SHARD, kind);
             nodes.push(node.await?);
         }
         let cluster = Self { nodes, workload_api, _temporary: temporary };

@@ -61,6 +61,16 @@ pub struct Agent {
     pub name: String,
 }
 
+/// When a stored message is on the disk rather than in the machine's memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SyncInterval {
+    /// The server's own default: every two minutes.
+    #[default]
+    Default,
+    /// Before it is acknowledged (`sync_interval: always`).
+    Always,
+}
+
 /// A running nats-server.
 #[derive(Debug)]
 pub struct NatsServer {
@@ -69,6 +79,7 @@ pub struct NatsServer {
     shard: String,
     port: u16,
     agents: Vec<Agent>,
+    sync: SyncInterval,
     member: Option<Member>,
     child: Child,
 }
@@ -82,16 +93,27 @@ impl NatsServer {
         authority: &Authority,
         shard: &str,
     ) -> Result<Self, NatsServerError> {
-        Self::start_as(binary, folder, authority, shard, None).await
+        Self::start_syncing(binary, folder, authority, shard, SyncInterval::Default).await
     }
 
-    /// As [`NatsServer::start`], as one node of a cluster if there is one.
+    /// As [`NatsServer::start`], with another `sync_interval`.
+    pub async fn start_syncing(
+        binary: &Path,
+        folder: &Path,
+        authority: &Authority,
+        shard: &str,
+        sync: SyncInterval,
+    ) -> Result<Self, NatsServerError> {
+        Self::start_as(binary, folder, authority, shard, (sync, None)).await
+    }
+
+    /// As [`NatsServer::start_syncing`], as one node of a cluster if there is one.
     pub(crate) async fn start_as(
         binary: &Path,
         folder: &Path,
         authority: &Authority,
         shard: &str,
-        member: Option<Member>,
+        (sync, member): (SyncInterval, Option<Member>),
     ) -> Result<Self, NatsServerError> {
         folder::make(folder, 0o700)?;
         let id = identities::service(identities::NATS)?;
@@ -105,12 +127,12 @@ impl NatsServer {
         loop {
             attempts += 1;
             let port = ports::remembered(&folder.join("port"))?;
-            configure(folder, port, shard, &agents, member.as_ref())?;
+            configure(folder, port, shard, &agents, (sync, member.as_ref()))?;
             match launch(binary, folder, port).await {
                 Ok(child) => {
                     let (binary, folder) = (binary.to_owned(), folder.to_owned());
                     let shard = shard.to_owned();
-                    return Ok(Self { binary, folder, shard, port, agents, member, child });
+                    return Ok(Self { binary, folder, shard, port, agents, sync, member, child });
                 }
                 Err(error) if attempts == PORT_ATTEMPTS || ports::is_free(port) => {
                     return Err(error.into());
@@ -183,7 +205,8 @@ impl NatsServer {
         let text = serde_json::to_vec_pretty(&self.agents)
             .map_err(|source| NatsServerError::Agents { path: path.clone(), source })?;
         folder::write_private(&path, &text)?;
-        configure(&self.folder, self.port, &self.shard, &self.agents, self.member.as_ref())?;
+        let kind = (self.sync, self.member.as_ref());
+        configure(&self.folder, self.port, &self.shard, &self.agents, kind)?;
         let count = || self.child.log_text().matches(RELOADED).count();
         let before = count();
         self.child.signal(Signal::SIGHUP);
@@ -203,9 +226,9 @@ fn configure(
     port: u16,
     shard: &str,
     agents: &[Agent],
-    member: Option<&Member>,
+    (sync, member): (SyncInterval, Option<&Member>),
 ) -> Result<(), NatsServerError> {
-    let facts = configuration::Facts { folder, port, shard, agents, member };
+    let facts = configuration::Facts { folder, port, shard, agents, sync, member };
     let text = configuration::render(&facts)?;
     Ok(folder::write_private(&folder.join("nats.conf"), text.as_bytes())?)
 }

@@ -8,7 +8,7 @@ use nats::{Connection, ConnectionError, NameError, ProvisionError, streams, subj
 
 use crate::folder::{self, FolderError, Temporary};
 use crate::identities;
-use crate::nats_server::{Agent, NatsServer, NatsServerError};
+use crate::nats_server::{Agent, NatsServer, NatsServerError, SyncInterval};
 use crate::postgres::{Postgres, PostgresError};
 use crate::preflight::{self, PreflightError, Servers};
 use crate::spiffe::{Authority, AuthorityError, WorkloadApi, WorkloadApiError};
@@ -71,12 +71,14 @@ pub struct Options {
     pub svid_ttl: Duration,
     /// Agents that may connect from the start, each with its durable.
     pub agents: Vec<Agent>,
+    /// When nats-server has messages on the disk.
+    pub sync: SyncInterval,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let svid_ttl = Duration::from_hours(1);
-        Self { data_dir: None, ephemeral: false, svid_ttl, agents: Vec::new() }
+        let (svid_ttl, sync) = (Duration::from_hours(1), SyncInterval::default());
+        Self { data_dir: None, ephemeral: false, svid_ttl, agents: Vec::new(), sync }
     }
 }
 
@@ -133,7 +135,8 @@ impl Stack {
             let started = Postgres::start(&servers.postgres, &postgres_folder, ephemeral).await;
             started.map_err(StackError::from)
         };
-        let nats = start_nats(servers, &data_dir, &workload_api, options.agents);
+        let facts = (options.agents, options.sync);
+        let nats = start_nats(servers, &data_dir, &workload_api, facts);
         let ((nats, agents_operator), postgres) = tokio::try_join!(nats, postgres)?;
         Ok(Self {
             nats,
@@ -263,10 +266,11 @@ async fn start_nats(
     servers: &Servers,
     data_dir: &Path,
     workload_api: &WorkloadApi,
-    agents: Vec<Agent>,
+    (agents, sync): (Vec<Agent>, SyncInterval),
 ) -> Result<(NatsServer, Connection), StackError> {
     let (binary, folder) = (&servers.nats_server, data_dir.join("nats"));
-    let mut server = NatsServer::start(binary, &folder, workload_api.authority(), SHARD).await?;
+    let authority = workload_api.authority();
+    let mut server = NatsServer::start_syncing(binary, &folder, authority, SHARD, sync).await?;
     let url = server.url();
     let (log, control, operator) = tokio::try_join!(
         connect_service(workload_api, &url, identities::LOG_OPERATOR),

@@ -94,6 +94,17 @@ impl SearchIndex {
         self.position.as_ref()
     }
 
+    /// As the worker writes, without names of people and without SQL: for measurements that follow no log.
+    pub fn write_commits(
+        &mut self,
+        commits: Vec<Followed>,
+        last: Position,
+    ) -> Result<u64, IndexError> {
+        let bare = |seen| Entry { seen, known: Known::default() };
+        let batch: Vec<_> = commits.into_iter().map(bare).collect();
+        self.write(&batch, last)
+    }
+
     /// Writes messages of the log, in order, and commits them together with the position after them. After an error
     /// nothing of them is there.
     pub(crate) fn write(&mut self, batch: &[Entry], last: Position) -> Result<u64, IndexError> {

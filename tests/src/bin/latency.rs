@@ -1,28 +1,16 @@
 //! How long it takes from the last approval to the applied change: `cargo run -p countersign-tests --bin latency [N]`.
 //!
-//! Prints figures and asserts nothing. Each change makes a table; the clock starts when the granting decision is sent
-//! and stops at the time of the commit that says `schema.applied`, both clocks of this machine.
+//! Prints figures and asserts nothing. What is measured, and from when to when, says `scenario::latency`.
 #![expect(clippy::print_stdout, reason = "a measurement is there to be read")]
 
 use anyhow::Context as _;
-use chassis::Clock;
 use chrono::TimeDelta;
 use ledger::Line;
 use scenario::Platform;
-use scenario::change::{approve, reader, submit, wait_for};
-use scenario::http::Raw;
+use scenario::latency::{UNWATCHED, way};
 use scenario::scratch::Scratch;
-use serde_json::json;
 use std::collections::BTreeMap;
-use std::time::Duration;
-use trust::dsse::Envelope;
 use trust::encoding::Timestamp;
-use trust::statement::{Change as Manifest, Statement as _};
-
-/// Nobody reads a change and signs it faster.
-const THOUGHT: Duration = Duration::from_secs(1);
-const UNWATCHED_MS: i64 = 500;
-const UNWATCHED: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -33,11 +21,9 @@ async fn main() -> anyhow::Result<()> {
     let mut took = Vec::new();
     let mut asked = Vec::new();
     for n in 0..count {
-        let sql = format!("CREATE TABLE public.latency_{n} (id bigint PRIMARY KEY, note text);\n");
-        let file = scratch.file("latency.sql", &sql)?;
-        let (at, applied) = one(&platform, &file).await?;
-        asked.push(at);
-        took.push(applied);
+        let way = way(&platform, &scratch, n).await?;
+        asked.push(way.asked);
+        took.push(way.applied);
     }
     took.sort();
     let at = |share: usize| took.get((took.len() * share / 100).min(took.len() - 1));
@@ -66,7 +52,7 @@ fn print_steps(lines: &str, asked: &[Timestamp]) -> anyhow::Result<()> {
         let Some(asked) = before else { continue };
         let after = (line.received_at.datetime() - asked.datetime()).num_milliseconds();
         let kinds: Vec<_> = envelope.events.iter().map(|event| event.kind.to_string()).collect();
-        if after < UNWATCHED_MS {
+        if u128::try_from(after).is_ok_and(|after| after < UNWATCHED.as_millis()) {
             steps.entry(kinds.join(" + ")).or_default().push(after);
         }
     }
@@ -80,30 +66,4 @@ fn print_steps(lines: &str, asked: &[Timestamp]) -> anyhow::Result<()> {
         println!("  {:>4} ms  {kinds}", after.get(after.len() / 2).copied().unwrap_or_default());
     }
     Ok(())
-}
-
-async fn one(
-    platform: &Platform,
-    file: &std::path::Path,
-) -> anyhow::Result<(Timestamp, TimeDelta)> {
-    let id = submit(platform, "latency", file).await?;
-    let pending = wait_for(platform, &id, "pending_approval").await?;
-    approve(platform, "bob", &id).await?;
-    let manifest = reader(platform)?.bytes(&format!("/v1/changes/{id}/manifest")).await?;
-    let envelope = Envelope::around_payload(Manifest::PAYLOAD_TYPE, manifest.to_vec());
-    let envelope = serde_json::to_value(envelope.sign_ed25519(&platform.key("cyd")?))?;
-    let signature = envelope.pointer("/signatures/0").context("no signature")?;
-    let body = json!({"decision": "approve", "signature": signature}).to_string();
-    let approval = pending.change.approval.context("no approval")?;
-    tokio::time::sleep(THOUGHT).await;
-    let asked = Clock::system().now();
-    let path = format!("/v1/approvals/{approval}/decisions");
-    let answer = Raw::new(platform, "cyd").post(&path, body).await?;
-    anyhow::ensure!(answer.status == 202, "{}", answer.body);
-    // Not looked at while it runs: looking takes the processor from what is measured.
-    tokio::time::sleep(UNWATCHED).await;
-    let applied = wait_for(platform, &id, "applied").await?;
-    let entry = applied.change.history.iter().find(|entry| entry.event == "schema.applied");
-    let applied: Timestamp = entry.context("no schema.applied")?.at.parse()?;
-    Ok((asked, applied.datetime() - asked.datetime()))
 }

@@ -10,8 +10,8 @@ use nats::subjects::{
 };
 use serde_json::{Value, json};
 
-use super::Agent;
 use super::permissions::{self, User};
+use super::{Agent, SyncInterval};
 
 /// What a configuration is made of.
 pub(super) struct Facts<'a> {
@@ -23,6 +23,8 @@ pub(super) struct Facts<'a> {
     pub shard: &'a str,
     /// Every admitted agent.
     pub agents: &'a [Agent],
+    /// When messages are on the disk.
+    pub sync: SyncInterval,
     /// What makes it a node of a cluster.
     pub member: Option<&'a Member>,
 }
@@ -75,7 +77,7 @@ pub(super) fn render(facts: &Facts<'_>) -> Result<String, NameError> {
         "server_name": facts.member.map_or("countersign-dev", |member| &member.name),
         "listen": format!("127.0.0.1:{}", facts.port),
         "max_payload": MAX_PAYLOAD,
-        "jetstream": { "store_dir": file("jetstream") },
+        "jetstream": jetstream(&file("jetstream"), facts.sync),
         "tls": {
             "cert_file": file("svid.pem"),
             "key_file": file("svid.key"),
@@ -114,6 +116,13 @@ pub(super) fn render(facts: &Facts<'_>) -> Result<String, NameError> {
         fields.insert("cluster".to_owned(), member.to_json());
     }
     Ok(format!("{configuration:#}\n"))
+}
+
+fn jetstream(store_dir: &str, sync: SyncInterval) -> Value {
+    match sync {
+        SyncInterval::Default => json!({ "store_dir": store_dir }),
+        SyncInterval::Always => json!({ "store_dir": store_dir, "sync_interval": "always" }),
+    }
 }
 
 fn users(users: &[User]) -> Vec<Value> {
