@@ -9,15 +9,16 @@ use crate::malformed;
 use crate::signer::{Credentials, SignError};
 use crate::worker::Worker;
 use anyhow::Context as _;
-use chassis::Identity;
+use chassis::{Identity, TraceContext};
 use nats::queues::Report;
-use nats::{AgentQueue, Delivery, QueueError};
+use nats::{AgentQueue, Delivery, QueueError, Traced};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use trust::dsse::Parsed;
 use trust::message::{AgentMessage, JobMessage, MessageError};
 use trust::names::JobId;
@@ -94,7 +95,10 @@ impl Intake {
         };
         match AgentMessage::parse(delivery.payload()) {
             Ok(AgentMessage::Job(message)) if message.job.statement().job == job => {
-                self.job(&delivery, &message).await
+                let mode = message.job.statement().mode.name();
+                let span = tracing::info_span!("job", job.id = %job, mode);
+                TraceContext::follow(&span, delivery.traceparent());
+                self.job(&delivery, &message).instrument(span).await
             }
             Ok(AgentMessage::Cancel(cancel)) => Ok(self.keep(&delivery, &cancel).await?),
             Ok(AgentMessage::Job(_)) => {
@@ -116,7 +120,10 @@ impl Intake {
         self.drain(behind, message, &cancelled).await?;
         let worker = Arc::clone(&self.worker);
         let working = Box::pin(worker.work(message, &cancelled));
-        match self.while_working(delivery, message, &cancelled, working).await? {
+        let began = Instant::now();
+        let ended = self.while_working(delivery, message, &cancelled, working).await?;
+        count(said.mode.name(), ended.as_ref().ok(), began);
+        match ended {
             Ok(answer) => {
                 hints::progress(&self.queue, &answer).await;
                 self.publish(delivery, &answer).await
@@ -245,10 +252,13 @@ impl Intake {
                 return Ok(delivery.again_after(Duration::from_secs(2)).await?);
             }
         };
+        let trace = delivery.traceparent().parse::<TraceContext>();
+        let traceparent = trace.ok().map(|trace| trace.to_string());
+        let message = Traced { payload: message.into(), traceparent };
         let attempt = u32::try_from(answer.attempt).unwrap_or(u32::MAX);
         let job = answer.job.as_str();
         self.queue
-            .publish(job, attempt, report(answer), message.into())
+            .publish(job, attempt, report(answer), message)
             .await
             .with_context(|| format!("the result of {job} cannot be published"))?;
         tracing::info!(
@@ -266,6 +276,14 @@ impl Intake {
         let credentials = Credentials::current(self.identity.source())?;
         credentials.sign(answer, self.worker.clock().now())
     }
+}
+
+/// Rate, errors and duration of jobs, by mode and outcome.
+fn count(mode: &'static str, answer: Option<&Answer>, began: Instant) {
+    let outcome = answer.map_or("not_yet", |answer| answer.outcome.name());
+    let labels = [("mode", mode), ("outcome", outcome)];
+    metrics::counter!("agent_jobs_total", &labels).increment(1);
+    metrics::histogram!("agent_job_duration_seconds", &labels).record(began.elapsed());
 }
 
 /// Of different bytes under one job's name each has its own refusal.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 /// Both APIs, as one person.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     command: Client,
     /// For reads.
@@ -49,6 +49,12 @@ impl Session {
             Ok(answer) => Ok(Recorded { receipt: answer.answer, replayed: answer.replayed }),
             Err(source) => Err(CliError::Command { key, source }),
         }
+    }
+
+    /// The same, issuing commands in the trace of something recorded before.
+    #[must_use]
+    pub fn in_trace(&self, traceparent: &str) -> Self {
+        Self { command: self.command.traced(traceparent.to_owned()), ..self.clone() }
     }
 
     /// Who we are to the server.

@@ -4,10 +4,14 @@ use crate::pauses::Pauses;
 use crate::tables::{Tables, WriteError, Writer, Written};
 use anyhow::Context as _;
 use event_log::{Followed, Follower, LogError, Reader};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Most commits of one transaction.
 const BATCH: usize = 500;
+/// How often the lag is measured.
+const MEASURED: Duration = Duration::from_secs(5);
 
 /// Keeps the tables until told to stop. Another history, another worker or a broken schema is an error that stops the
 /// process; everything transient is tried again. `ready` runs once this worker has the lease and follows.
@@ -15,6 +19,33 @@ pub async fn follow(
     tables: Tables,
     log: Reader,
     ready: impl FnOnce() + Send,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let reached = AtomicU64::new(0);
+    tokio::select! {
+        ended = follow_until(tables, &log, ready, &reached, stopping) => ended,
+        () = measure(&log, &reached) => Ok(()),
+    }
+}
+
+/// Shows how many messages of the log the slowest slice has still to take in.
+async fn measure(log: &Reader, reached: &AtomicU64) {
+    let mut tick = tokio::time::interval(MEASURED);
+    loop {
+        tick.tick().await;
+        // While the log cannot be asked the lag stays as it was.
+        let Ok(last) = log.last_sequence().await else { continue };
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        let lag = last.saturating_sub(reached.load(Ordering::Relaxed)) as f64;
+        metrics::gauge!("countersign_projections_position_lag").set(lag);
+    }
+}
+
+async fn follow_until(
+    tables: Tables,
+    log: &Reader,
+    ready: impl FnOnce() + Send,
+    reached: &AtomicU64,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let origin = log.identity().origin.clone();
@@ -32,7 +63,7 @@ pub async fn follow(
                     ready();
                 }
                 pauses = Pauses::default();
-                match keep(&mut writer, &mut follower, &stopping).await? {
+                match keep(&mut writer, &mut follower, reached, &stopping).await? {
                     Some(error) => error,
                     None => break,
                 }
@@ -56,6 +87,7 @@ pub async fn follow(
 async fn keep(
     writer: &mut Writer,
     follower: &mut Follower,
+    reached: &AtomicU64,
     stopping: &CancellationToken,
 ) -> anyhow::Result<Option<LogError>> {
     loop {
@@ -77,6 +109,7 @@ async fn keep(
         if !write(writer, &batch, stopping).await? {
             return Ok(None);
         }
+        reached.store(writer.resume_from().map_or(0, |it| it.sequence), Ordering::Relaxed);
         if failed.is_some() {
             return Ok(failed);
         }

@@ -7,10 +7,12 @@ use crate::lease::{Lease, LeaseError, read_positions};
 use crate::parked::{self, Aggregate};
 use crate::projection::{ProjectError, Projection};
 use async_trait::async_trait;
+use chassis::TraceContext;
 use event_log::{Followed, Recorded, RecordedEvent};
 use ledger::{Origin, Position};
 use sqlx::{Acquire as _, PgConnection};
 use std::collections::BTreeMap;
+use tracing::Instrument as _;
 
 /// The channel on which every moved position is announced, as `<origin>:<sequence>`.
 pub(crate) const CHANNEL: &str = "positions";
@@ -232,8 +234,16 @@ impl Writer {
         for followed in batch {
             match followed {
                 Followed::Commit(recorded) => {
-                    let parked =
-                        self.commit(&mut transaction, recorded, misfit, &mut newly).await?;
+                    let span = tracing::debug_span!(
+                        "project",
+                        log.sequence = recorded.sequence,
+                        aggregate = recorded.aggregate_type
+                    );
+                    if !span.is_disabled() {
+                        TraceContext::follow(&span, &recorded.traceparent);
+                    }
+                    let parked = self.commit(&mut transaction, recorded, misfit, &mut newly);
+                    let parked = parked.instrument(span).await?;
                     written.commits += u64::from(!parked);
                     written.parked += u64::from(parked);
                 }

@@ -4,7 +4,7 @@ use crate::change::reader;
 use crate::platform::Platform;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use client::reads::ChangeAnswer;
+use client::stories::ChangeAnswer;
 use domain::ids::JobId;
 use nats::{Connection, JobQueue, ResultKind, batch, subjects};
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ pub async fn dispatch(
     let agent = platform.card.agents.first().context("no agent")?;
     let tenant = job.tenant.as_str();
     let queue = JobQueue::new(connection);
-    let bytes = Bytes::from(message.to_json()?);
+    let bytes = Bytes::from(message.to_json()?).into();
     queue.dispatch((tenant, &agent.name, &id), 1, bytes).await?;
     let subject = subjects::result(tenant, &agent.name, &id, ResultKind::Result)?;
     let result = result(connection, &subject).await?;

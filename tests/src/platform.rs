@@ -97,15 +97,25 @@ pub struct Platform {
 impl Platform {
     /// Starts it in this data folder, which it keeps; the binaries are built first.
     pub async fn start(data_dir: &Path) -> anyhow::Result<Self> {
-        let binaries = Binaries::build(&PACKAGES, &[]).await?;
-        Self::start_with(binaries, data_dir).await
+        Self::start_with(Binaries::build(&PACKAGES, &[]).await?, data_dir, &[]).await
     }
 
-    async fn start_with(binaries: Arc<Binaries>, data_dir: &Path) -> anyhow::Result<Self> {
+    /// As [`Platform::start`]; every process sends its spans to this collector.
+    pub async fn start_traced(data_dir: &Path, collector: &str) -> anyhow::Result<Self> {
+        let binaries = Binaries::build(&PACKAGES, &[]).await?;
+        Self::start_with(binaries, data_dir, &["--otlp-endpoint", collector]).await
+    }
+
+    async fn start_with(
+        binaries: Arc<Binaries>,
+        data_dir: &Path,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let log = data_dir.with_extension("dev.log");
         let child = Program::new("countersign dev", binaries.path("countersign")?, log)
             .arguments(["dev", "-o", "json", "--free-ports", "--data-dir"])
             .argument(data_dir)
+            .arguments(more)
             .spawn()?;
         let card = child.until(PATIENCE, || async { card(&child.log_text()) }).await?;
         Ok(Self { card, binaries, child })
@@ -216,7 +226,7 @@ pub struct Stopped {
 impl Stopped {
     /// Starts it again on the same data.
     pub async fn start_again(self) -> anyhow::Result<Platform> {
-        Platform::start_with(self.binaries, &self.data_dir).await
+        Platform::start_with(self.binaries, &self.data_dir, &[]).await
     }
 }
 

@@ -3,12 +3,14 @@
 use crate::config::WorkflowsConfig;
 use crate::records::Records;
 use crate::workflow::{Because, Setback, Workflow};
+use chassis::TraceContext;
 use domain::agents::Agent;
 use domain::ids::{DataSourceId, JobId};
 use domain::jobs::JobEvent;
 use domain::registry::Event;
-use nats::{Connection, JobQueue};
+use nats::{Connection, JobQueue, Traced};
 use std::sync::Arc;
+use tracing::Instrument as _;
 use trust::dsse::Envelope;
 use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
@@ -106,7 +108,11 @@ impl Workflow for Dispatch {
         };
         let message = self.records.blob(because.tenant(), &dispatched.message).await?;
         let to = (because.tenant(), dispatched.agent_name.as_str(), because.aggregate());
-        let sequence = self.queue.dispatch(to, dispatched.attempt, message).await?;
+        let span = tracing::info_span!("send_job", job.id = because.aggregate());
+        let trace = TraceContext::follow(&span, &because.recorded.traceparent);
+        let message = Traced { payload: message, traceparent: Some(trace.to_string()) };
+        let sent = self.queue.dispatch(to, dispatched.attempt, message).instrument(span).await;
+        let sequence = sent?;
         tracing::info!(
             job.id = because.aggregate(),
             agent = dispatched.agent_name,

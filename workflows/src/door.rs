@@ -3,10 +3,12 @@
 use crate::config::WorkflowsConfig;
 use crate::pauses::Pauses;
 use crate::workflow::Because;
-use chassis::Process;
+use chassis::{Process, TraceContext};
 use client::{Cause, Client, Credential, ReceiptBody};
 use domain::ids::{PrincipalId, service_principal};
 use serde::Serialize;
+use std::time::Instant;
+use tracing::Instrument as _;
 
 /// What command-api said.
 #[derive(Debug)]
@@ -51,41 +53,56 @@ impl Door {
         path: &str,
         body: &B,
     ) -> Told {
+        let workflow = because.workflow;
+        let span = tracing::info_span!("issue", workflow, step, event = because.event.kind, path);
+        let trace = TraceContext::follow(&span, &because.recorded.traceparent);
         let cause = Cause {
             event: because.event.id.clone(),
             correlation_id: because.recorded.correlation_id.clone(),
-            traceparent: because.recorded.traceparent.clone(),
+            traceparent: trace.to_string(),
         };
         let client = self.client.for_tenant(because.tenant()).because(cause);
-        send(&client, path, &because.key(step), body).await
+        send(&client, path, &because.key(step), body).instrument(span).await
     }
 
-    /// Issues a command that no event of the log led to.
+    /// Issues a command that no event of the log led to, but something with a place in a trace.
     pub async fn tell_for<B: Serialize + Sync>(
         &self,
-        tenant: &str,
+        (tenant, traceparent): (&str, &str),
         key: &str,
         path: &str,
         body: &B,
     ) -> Told {
-        send(&self.client.for_tenant(tenant), path, key, body).await
+        let span = tracing::info_span!("issue", path);
+        let trace = TraceContext::follow(&span, traceparent);
+        let client = self.client.for_tenant(tenant).traced(trace.to_string());
+        send(&client, path, key, body).instrument(span).await
     }
 }
 
 async fn send<B: Serialize + Sync>(client: &Client, path: &str, key: &str, body: &B) -> Told {
     let mut pauses = Pauses::new();
-    loop {
+    let began = Instant::now();
+    let told = loop {
         match client.command::<B, ReceiptBody>(path, key, body).await {
-            Ok(_) => return Told::Recorded,
+            Ok(_) => break Told::Recorded,
             Err(error) if error.is_answer() => {
                 let code = error.code().unwrap_or_default().to_owned();
                 tracing::warn!(path, code, "command-api refused a command");
-                return Told::Refused { code };
+                break Told::Refused { code };
             }
             Err(error) => {
+                metrics::counter!("workflows_command_retries_total").increment(1);
                 tracing::warn!(path, %error, "command-api has not answered yet: the same command again");
                 pauses.pause().await;
             }
         }
-    }
+    };
+    let outcome = match &told {
+        Told::Recorded => "recorded",
+        Told::Refused { .. } => "refused",
+    };
+    metrics::counter!("workflows_commands_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("workflows_command_duration_seconds").record(began.elapsed());
+    told
 }

@@ -66,7 +66,7 @@ async fn take_in(door: &Door, delivery: &Delivery) -> Result<(), Aside> {
     let key = format!("intake/{dispatched}/result-{attempt}");
     let received_at = Timestamp::new(delivery.stored_at);
     let body = RecordJobResult { message: to_base64(delivery.payload()), received_at };
-    match door.tell_for(subject.tenant, &key, &path, &body).await {
+    match door.tell_for((subject.tenant, delivery.traceparent()), &key, &path, &body).await {
         Told::Recorded => tracing::info!(job.id = subject.job, "result taken in"),
         // A redelivered job is answered again.
         Told::Refused { code } if code == JobError::AlreadyFinished.code() => {

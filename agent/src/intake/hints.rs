@@ -1,8 +1,8 @@
 //! Unsigned hints for people who watch. They decide nothing, so they may be late or lost, and never hold a job up.
 
 use crate::answer::Answer;
-use nats::AgentQueue;
 use nats::queues::Report;
+use nats::{AgentQueue, Traced};
 use serde_json::{Value, json};
 use std::time::Duration;
 use trust::encoding::Timestamp;
@@ -25,7 +25,8 @@ pub(super) async fn progress(queue: &AgentQueue, answer: &Answer) {
 
 async fn send(queue: &AgentQueue, job: &str, attempt: u64, report: Report, hint: &Value) {
     let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
-    let published = queue.publish(job, attempt, report, hint.to_string().into());
+    let message = Traced { payload: hint.to_string().into(), traceparent: None };
+    let published = queue.publish(job, attempt, report, message);
     match tokio::time::timeout(PATIENCE, published).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::debug!(job, %error, "a hint was not published"),

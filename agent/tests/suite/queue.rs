@@ -34,7 +34,13 @@ impl Control {
     }
 
     async fn dispatch(&self, job: &str, attempt: u32, bytes: Vec<u8>) -> anyhow::Result<()> {
-        self.jobs.dispatch(("acme", "edge-1", job), attempt, bytes.into()).await?;
+        self.jobs
+            .dispatch(
+                ("acme", "edge-1", job),
+                attempt,
+                nats::Traced { payload: bytes.into(), traceparent: None },
+            )
+            .await?;
         Ok(())
     }
 

@@ -9,8 +9,13 @@ use devkit::{Stack, folder, identities};
 use domain::ids::DataSourceId;
 use serde_json::{Value, json};
 
-/// Writes every configuration file.
-pub fn write(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Result<()> {
+/// Writes every configuration file; spans go to `otlp_endpoint`, if there is one.
+pub fn write(
+    stack: &Stack,
+    layout: &Layout,
+    material: &Material,
+    otlp_endpoint: Option<&str>,
+) -> anyhow::Result<()> {
     let read_models = url(stack, READ_MODELS, &material.read_models_password);
     folder::write_private(&layout.secret("read-models.url"), read_models.as_bytes())?;
     let target = url(stack, DATA_SOURCE, &material.target_password);
@@ -22,7 +27,10 @@ pub fn write(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Res
         ("query-api", query_api(stack, layout, material)?),
         ("agent", agent(stack, layout, material)?),
     ];
-    for (process, config) in files {
+    for (process, mut config) in files {
+        if let Some((endpoint, section)) = otlp_endpoint.zip(config.get_mut("process")) {
+            section["otlp_endpoint"] = endpoint.into();
+        }
         let text =
             toml::to_string(&config).with_context(|| format!("configuration of {process}"))?;
         folder::write_private(&layout.config(process), text.as_bytes())?;

@@ -45,6 +45,9 @@ pub struct DevArguments {
     /// Where people reach query-api [default: 4620, or a free port].
     #[arg(long)]
     pub query_api_port: Option<u16>,
+    /// Where every process sends its spans (OTLP over HTTP), such as `http://127.0.0.1:4318`.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The exit status after a second Ctrl-C.
@@ -94,7 +97,8 @@ async fn up(arguments: &DevArguments, output: &Output, started: Instant) -> anyh
     let layout = Layout::new(stack.data_dir())?;
     let material = Material::load_or_make(&layout, &stack, arguments)?;
     sample::prepare(&stack, &material).await?;
-    let services = Services::start(&stack, &layout, &material).await?;
+    let services =
+        Services::start(&stack, &layout, &material, arguments.otlp_endpoint.as_deref()).await?;
     bootstrap::bootstrap(&stack, &layout, &material, &services).await?;
     let card = card::Card::new(&stack, &layout, &material, &services)?;
     card.show(output, started.elapsed()).context("the card cannot be shown")?;

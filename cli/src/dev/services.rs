@@ -28,8 +28,9 @@ impl Services {
         stack: &Stack,
         layout: &Layout,
         material: &Material,
+        otlp_endpoint: Option<&str>,
     ) -> anyhow::Result<Self> {
-        configs::write(stack, layout, material)?;
+        configs::write(stack, layout, material, otlp_endpoint)?;
         open_log(layout).await?;
         let mut children = Vec::new();
         for name in PROCESSES {

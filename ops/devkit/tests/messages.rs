@@ -159,7 +159,7 @@ async fn the_leaders_last_message_comes_with_its_headers() -> anyhow::Result<()>
     let reader = stack.connect_service(identities::SCENARIO).await?;
     let subject = subjects::job(TENANT, AGENT, JOB)?;
     assert!(batch::last_on_leader(&reader, "CS_JOBS", &subject).await?.is_none());
-    JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, Bytes::from("body")).await?;
+    JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, Bytes::from("body").into()).await?;
     let last = batch::last_on_leader(&reader, "CS_JOBS", &subject).await?.context("nothing")?;
     assert_eq!((last.sequence, last.subject.as_str()), (1, subject.as_str()));
     assert_eq!(last.header("Nats-Msg-Id"), Some(format!("{JOB}:1").as_str()));
@@ -191,18 +191,18 @@ async fn a_job_reaches_its_agent_once_and_its_result_reaches_the_workflows() -> 
     let workflows = stack.connect_service(identities::WORKFLOWS).await?;
     let agent = stack.connect_agent(TENANT, AGENT).await?;
     let jobs = JobQueue::new(&workflows);
-    let first = jobs.dispatch((TENANT, AGENT, JOB), 1, Bytes::from("first")).await?;
-    let again = jobs.dispatch((TENANT, AGENT, JOB), 1, Bytes::from("first")).await?;
+    let first = jobs.dispatch((TENANT, AGENT, JOB), 1, Bytes::from("first").into()).await?;
+    let again = jobs.dispatch((TENANT, AGENT, JOB), 1, Bytes::from("first").into()).await?;
     assert_eq!(first, again, "the same attempt is stored once");
 
     let mut queue = AgentQueue::open(&agent, TENANT, AGENT).await?;
     let job = tokio::time::timeout(PATIENCE, queue.next()).await??;
     assert_eq!((job.payload().as_ref(), job.delivered), (b"first".as_slice(), 1));
-    queue.publish(JOB, 1, Report::Claimed, Bytes::from("{}")).await?;
+    queue.publish(JOB, 1, Report::Claimed, Bytes::from("{}").into()).await?;
     job.in_progress().await?;
     // A forged message under the job's name is refused first: the genuine result is stored beside it.
-    queue.publish(JOB, 1, Report::Disowned(7), Bytes::from("refused")).await?;
-    queue.publish(JOB, 1, Report::Result, Bytes::from("done")).await?;
+    queue.publish(JOB, 1, Report::Disowned(7), Bytes::from("refused").into()).await?;
+    queue.publish(JOB, 1, Report::Result, Bytes::from("done").into()).await?;
     job.acknowledge().await?;
 
     let mut results = ResultQueue::open(&workflows).await?;
@@ -215,7 +215,7 @@ async fn a_job_reaches_its_agent_once_and_its_result_reaches_the_workflows() -> 
 
     // The durable goes on after the connection was made anew under an open pull.
     agent.client().force_reconnect().await?;
-    jobs.dispatch((TENANT, AGENT, JOB), 2, Bytes::from("second")).await?;
+    jobs.dispatch((TENANT, AGENT, JOB), 2, Bytes::from("second").into()).await?;
     let next = tokio::time::timeout(PATIENCE, queue.next()).await??;
     assert_eq!(
         next.payload().as_ref(),
@@ -231,7 +231,7 @@ async fn a_job_that_is_not_acknowledged_comes_again() -> anyhow::Result<()> {
     stack.admit_agent(TENANT, AGENT).await?;
     let workflows = stack.connect_service(identities::WORKFLOWS).await?;
     let agent = stack.connect_agent(TENANT, AGENT).await?;
-    JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, Bytes::from("job")).await?;
+    JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, Bytes::from("job").into()).await?;
     let mut queue = AgentQueue::open(&agent, TENANT, AGENT).await?;
     let job = tokio::time::timeout(PATIENCE, queue.next()).await??;
     job.again_after(std::time::Duration::ZERO).await?;
@@ -245,7 +245,7 @@ async fn a_message_larger_than_the_server_takes_is_refused_at_once() -> anyhow::
     let stack = stand::stack().await?;
     let workflows = stack.connect_service(identities::WORKFLOWS).await?;
     let huge = Bytes::from(vec![0; 9 * 1024 * 1024]);
-    let refused = JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, huge).await;
+    let refused = JobQueue::new(&workflows).dispatch((TENANT, AGENT, JOB), 1, huge.into()).await;
     assert!(matches!(refused, Err(PublishFailure::TooLarge { .. })));
     Ok(())
 }

@@ -88,7 +88,7 @@ async fn an_agent_that_aims_replies_at_others_subjects_reaches_none() -> anyhow:
     let control = stack.connect_service(identities::CONTROL_OPERATOR).await?;
     let operator = stack.connect_service(identities::AGENTS_OPERATOR).await?;
     let agent = stack.connect_agent(TENANT, A).await?;
-    JobQueue::new(&workflows).dispatch((TENANT, A, JOB), 1, Bytes::from("job")).await?;
+    JobQueue::new(&workflows).dispatch((TENANT, A, JOB), 1, Bytes::from("job").into()).await?;
     holds(&operator, subjects::STREAM_JOBS, 1).await?;
 
     let (info, next) = (
@@ -114,7 +114,7 @@ async fn an_agent_that_aims_replies_at_others_subjects_reaches_none() -> anyhow:
     }
     // All of it is through once a later report of the same client is acknowledged.
     let queue = AgentQueue::open(&agent, TENANT, A).await?;
-    queue.publish(JOB, 1, Report::Result, Bytes::from("mine")).await?;
+    queue.publish(JOB, 1, Report::Result, Bytes::from("mine").into()).await?;
 
     assert_eq!(count(&control, subjects::STREAM_JOBS).await?, 1, "CS_JOBS holds the one real job");
     assert_eq!(count(&operator, subjects::STREAM_JOBS).await?, 1, "and so does its mirror");

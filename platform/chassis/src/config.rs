@@ -32,6 +32,9 @@ pub struct ProcessConfig {
     /// How logs are written.
     #[serde(default)]
     pub log_format: LogFormat,
+    /// Where spans are sent, OTLP over HTTP, such as `http://127.0.0.1:4318`; without it they are not.
+    #[serde(default)]
+    pub otlp_endpoint: Option<String>,
     /// How long tasks may take to end after the first signal.
     #[serde(default = "default_grace")]
     pub shutdown_grace_seconds: u64,

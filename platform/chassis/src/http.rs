@@ -2,7 +2,7 @@
 
 use crate::body::BodyDeadline;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, OVERLOADED, Problem, TIMEOUT};
-use crate::telemetry::{TRACEPARENT, TraceContext};
+use crate::trace::{TRACEPARENT, TraceContext};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_REQUEST_ID: usize = 128;
@@ -105,23 +106,28 @@ fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
 /// Continues the caller's trace, logs the request and completes the answer. Neither headers nor the query string are
 /// logged: they carry tokens and personal data.
 async fn observe(mut request: Request, next: Next) -> Response {
-    let context = TraceContext::of_request(request.headers());
-    let request_id = request_id(request.headers(), &context);
     let method = method_label(request.method());
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = matched.unwrap_or_else(|| "unmatched".to_owned());
-    let id = request_id.to_str().unwrap_or_default();
     let span = tracing::info_span!(
         "request",
-        trace_id = context.trace_id(),
-        request_id = id,
+        otel.kind = "server",
+        otel.name = format!("{method} {route}"),
+        trace_id = Empty,
+        request_id = Empty,
         method,
-        route
+        route,
+        status = Empty
     );
+    let context = TraceContext::enter(&span, TraceContext::of_caller(request.headers()));
+    let request_id = request_id(request.headers(), &context);
+    span.record("trace_id", context.trace_id());
+    span.record("request_id", request_id.to_str().unwrap_or_default());
     request.extensions_mut().insert(context);
     let started = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
+    span.record("status", status);
     let seconds = started.elapsed().as_secs_f64();
     let mut code = None;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {

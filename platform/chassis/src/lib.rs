@@ -7,6 +7,7 @@
 pub mod body;
 pub mod caller;
 pub mod clock;
+mod collector;
 pub mod config;
 pub mod document;
 pub mod http;
@@ -23,6 +24,7 @@ pub mod tasks;
 pub mod telemetry;
 mod tenant;
 pub mod token;
+mod trace;
 
 pub use caller::{Caller, HasPrincipals, Holder, Principals};
 pub use clock::Clock;
@@ -30,4 +32,4 @@ pub use idempotency::IdempotencyKey;
 pub use identity::Identity;
 pub use problem::Problem;
 pub use process::Process;
-pub use telemetry::TraceContext;
+pub use trace::{TRACEPARENT, TraceContext};

@@ -1,6 +1,7 @@
 //! The life of a process: [`Process::start`], [`Process::run`] per task, [`Process::until_stopped`].
 
 use crate::clock::Clock;
+use crate::collector::Collector;
 use crate::config::{self, Configured, ProcessConfig, TelemetryEnvironment};
 use crate::identity::Identity;
 use crate::listen::{DevelopmentTokens, PlainListener};
@@ -32,6 +33,7 @@ pub struct Process<C> {
     tasks: Tasks,
     readiness: Readiness,
     grace: Duration,
+    collector: Option<Collector>,
 }
 
 impl<C: Configured> Process<C> {
@@ -39,7 +41,7 @@ impl<C: Configured> Process<C> {
     /// identity. `/readyz` is 200 once [`Process::until_stopped`] is reached and every [`Process::ready`] flag is set.
     pub async fn start(name: &'static str, config_path: &Path) -> anyhow::Result<Self> {
         let config: C = config::load(config_path)?;
-        telemetry::start(config.process().log_format, &TelemetryEnvironment::read())?;
+        let collector = telemetry::start(name, config.process(), &TelemetryEnvironment::read())?;
         install_crypto();
         let tasks = Tasks::default();
         stop_on_signals(&tasks)?;
@@ -58,7 +60,8 @@ impl<C: Configured> Process<C> {
         tracing::info!(process = name, spiffe_id = %identity.spiffe_id(), ops = %ops_address, "started");
         tasks.run("metrics upkeep", |stopping| ops::keep_metrics(metrics, stopping));
         let grace = Duration::from_secs(process.shutdown_grace_seconds);
-        Ok(Self { config, identity, clock: Clock::system(), tasks, readiness, grace })
+        let clock = Clock::system();
+        Ok(Self { config, identity, clock, tasks, readiness, grace, collector })
     }
 }
 
@@ -90,6 +93,9 @@ impl<C> Process<C> {
         self.identity.source().shutdown().await;
         if outcome.is_ok() {
             tracing::info!("stopped");
+        }
+        if let Some(collector) = self.collector {
+            collector.flush().await;
         }
         outcome
     }

@@ -1,18 +1,9 @@
-//! Logs on stderr, and the W3C trace context that travels from HTTP through commits and jobs to results.
+//! Logs on stderr, and spans to a collector where one is configured.
 
-use crate::config::{LogFormat, TelemetryEnvironment};
-use axum::extract::FromRequestParts;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
-use std::convert::Infallible;
-use std::fmt;
+use crate::collector::{self, Collector, CollectorError};
+use crate::config::{LogFormat, ProcessConfig, TelemetryEnvironment};
 use std::io::IsTerminal as _;
-use std::str::FromStr;
-use tracing_subscriber::EnvFilter;
-use uuid::Uuid;
-
-/// The header of the trace context, in requests and answers.
-pub const TRACEPARENT: &str = "traceparent";
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
@@ -26,178 +17,47 @@ pub enum TelemetryError {
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
+    /// Spans cannot be sent to the configured collector.
+    #[error("spans cannot be exported")]
+    Collector(#[from] CollectorError),
     /// Something else writes the logs of this process already.
     #[error("telemetry was started twice in one process")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logging to stderr: text on a terminal, JSON otherwise or as configured.
-pub fn start(format: LogFormat, environment: &TelemetryEnvironment) -> Result<(), TelemetryError> {
+/// Starts logging to stderr: text on a terminal, JSON otherwise or as configured; and the export of spans if the
+/// configuration names a collector, which is then flushed when the process ends.
+pub fn start(
+    process: &'static str,
+    config: &ProcessConfig,
+    environment: &TelemetryEnvironment,
+) -> Result<Option<Collector>, TelemetryError> {
+    use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
     let directives = environment.filter.as_deref().unwrap_or("info");
     let filter = EnvFilter::try_new(directives)
         .map_err(|source| TelemetryError::Filter { value: directives.to_owned(), source })?;
     let terminal = std::io::stderr().is_terminal();
-    let json = match format {
+    let json = match config.log_format {
         LogFormat::Auto => !terminal,
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if json {
-        lines.json().flatten_event(true).with_span_list(false).finish().try_init()
+    let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(std::io::stderr);
+    let lines = if json {
+        lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed()
     } else {
-        lines.with_ansi(terminal && !environment.no_color).finish().try_init()
+        lines.with_ansi(terminal && !environment.no_color).with_filter(filter).boxed()
     };
-    started.map_err(TelemetryError::Twice)
-}
-
-/// The text is not a `traceparent` header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a W3C traceparent")]
-pub struct MalformedTraceparent;
-
-/// Where a request is in its trace. Source: W3C Trace Context, section 3.2.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TraceContext {
-    trace_id: u128,
-    span_id: u64,
-    flags: u8,
-}
-
-impl TraceContext {
-    /// Starts a new, sampled trace.
-    pub fn random() -> Self {
-        Self { trace_id: random(), span_id: random_span(), flags: 1 }
-    }
-
-    /// The next span of the same trace.
-    #[must_use]
-    pub fn child(&self) -> Self {
-        Self { span_id: random_span(), ..*self }
-    }
-
-    /// Of a request: a child of the caller's span, or a new trace if there is none or it is malformed.
-    pub fn of_request(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(TRACEPARENT).iter();
-        let parent = values.next().and_then(|value| value.to_str().ok()?.parse::<Self>().ok());
-        match parent {
-            Some(parent) if values.next().is_none() => parent.child(),
-            _ => Self::random(),
+    let endpoint = config.otlp_endpoint.as_deref();
+    let (spans, collector) = match endpoint {
+        Some(endpoint) => {
+            let (spans, collector) = collector::layer(process, endpoint)?;
+            (Some(spans), Some(collector))
         }
-    }
-
-    /// 32 lower-case hexadecimal digits.
-    pub fn trace_id(&self) -> String {
-        format!("{:032x}", self.trace_id)
-    }
-
-    /// As a header value.
-    pub fn header(&self) -> HeaderValue {
-        HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
-    }
-}
-
-// A UUIDv7 is random in its right-most bytes, as W3C asks, and never zero.
-fn random() -> u128 {
-    Uuid::now_v7().as_u128()
-}
-
-fn random_span() -> u64 {
-    Uuid::now_v7().as_u64_pair().1
-}
-
-impl fmt::Display for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags)
-    }
-}
-
-impl fmt::Debug for TraceContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for TraceContext {
-    type Err = MalformedTraceparent;
-
-    fn from_str(text: &str) -> Result<Self, MalformedTraceparent> {
-        let mut parts = text.split('-');
-        let mut next = |digits| lower_hex(parts.next()?, digits);
-        let fields = (next(2), next(32), next(16), next(2));
-        let (Some(version), Some(trace_id), Some(span_id), Some(flags)) = fields else {
-            return Err(MalformedTraceparent);
-        };
-        // Later versions may append fields; version 00 has none and ff is never valid.
-        let fits = version != 0xff && (version != 0 || parts.next().is_none());
-        let span_id = u64::try_from(span_id).map_err(|_| MalformedTraceparent)?;
-        let flags = u8::try_from(flags & 1).map_err(|_| MalformedTraceparent)?;
-        if !fits || trace_id == 0 || span_id == 0 {
-            return Err(MalformedTraceparent);
-        }
-        Ok(Self { trace_id, span_id, flags })
-    }
-}
-
-fn lower_hex(text: &str, digits: usize) -> Option<u128> {
-    let lower = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    (lower && text.len() == digits).then(|| u128::from_str_radix(text, 16).ok())?
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for TraceContext {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let known = parts.extensions.get::<Self>().copied();
-        Ok(known.unwrap_or_else(|| Self::of_request(&parts.headers)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn any_traceparent_is_read_or_refused(text: String, near in "[0-9a-f-]{50,60}") {
-            for text in [text, near] {
-                if let Ok(context) = text.parse::<TraceContext>() {
-                    prop_assert_eq!(context.to_string().parse(), Ok(context));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_traceparent_is_read_and_written_as_w3c_says() {
-        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let context: TraceContext = text.parse().unwrap();
-        assert_eq!(context.to_string(), text);
-        let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-ever";
-        assert_eq!(later.parse::<TraceContext>().unwrap(), context);
-        for wrong in [
-            "",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(wrong.parse::<TraceContext>(), Err(MalformedTraceparent), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_child_stays_in_its_trace() {
-        let parent = TraceContext::random();
-        let child = parent.child();
-        assert_eq!(child.trace_id(), parent.trace_id());
-        assert_ne!(child, parent);
-        assert_ne!(TraceContext::random().trace_id(), parent.trace_id());
-        assert_eq!(parent.to_string().parse(), Ok(parent));
-    }
+        None => (None, None),
+    };
+    let started = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    started.map_err(TelemetryError::Twice)?;
+    Ok(collector)
 }

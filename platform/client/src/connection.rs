@@ -54,6 +54,7 @@ pub struct Client {
     http: reqwest::Client,
     tenant: Option<String>,
     cause: Option<Cause>,
+    traceparent: Option<String>,
 }
 
 /// What led to a command: recorded with its commit.
@@ -63,7 +64,7 @@ pub struct Cause {
     pub event: String,
     /// What larger piece of work it belongs to.
     pub correlation_id: String,
-    /// W3C trace context of the commit that holds the event.
+    /// W3C trace context of what issues the command, in the trace of the commit that holds the event.
     pub traceparent: String,
 }
 
@@ -85,7 +86,13 @@ impl Client {
             }
         };
         let http = builder.build().map_err(|error| ClientError::Request(error.to_string()))?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, tenant, cause: None })
+        Ok(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            http,
+            tenant,
+            cause: None,
+            traceparent: None,
+        })
     }
 
     /// The same connection, acting for another tenant (services only).
@@ -94,10 +101,17 @@ impl Client {
         Self { tenant: Some(tenant.to_owned()), ..self.clone() }
     }
 
+    /// The same connection, issuing commands from a place in a trace that no event led to.
+    #[must_use]
+    pub fn traced(&self, traceparent: String) -> Self {
+        Self { traceparent: Some(traceparent), ..self.clone() }
+    }
+
     /// The same connection, issuing commands because of an event.
     #[must_use]
     pub fn because(&self, cause: Cause) -> Self {
-        Self { cause: Some(cause), ..self.clone() }
+        let traceparent = Some(cause.traceparent.clone());
+        Self { cause: Some(cause), traceparent, ..self.clone() }
     }
 
     /// Issues a command; the same `key` and body may be sent again safely.
@@ -121,8 +135,10 @@ impl Client {
         if let Some(cause) = &self.cause {
             request = request
                 .header(HeaderName::from_static("cs-causation-id"), &cause.event)
-                .header(HeaderName::from_static("cs-correlation-id"), &cause.correlation_id)
-                .header(HeaderName::from_static("traceparent"), &cause.traceparent);
+                .header(HeaderName::from_static("cs-correlation-id"), &cause.correlation_id);
+        }
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header(HeaderName::from_static("traceparent"), traceparent);
         }
         let response = request.send().await.map_err(|source| transport(&url, source))?;
         let response = successful(&url, response).await?;

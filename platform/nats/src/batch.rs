@@ -1,7 +1,8 @@
 //! Reads that need no consumer: batched direct get (server 2.11 and later) and the leader's last
 //! message of a subject.
 //!
-//! A direct get may be answered by a follower and is not read-your-writes; [`last_on_leader`] is.
+//! A direct get may be answered by a follower and is not read-your-writes; [`last_on_leader`] is, as long as whoever
+//! answers still leads ([`crate::leader`]).
 
 use std::time::Duration;
 
@@ -99,6 +100,18 @@ pub enum ReadError {
         /// Messages that had come.
         received: usize,
     },
+    /// Whoever answered as leader has not heard enough of the others lately: another one may lead.
+    #[error(
+        "the leader of stream {stream} has heard {heard} of {nodes} nodes lately: another may lead"
+    )]
+    NotLeading {
+        /// The stream.
+        stream: String,
+        /// Nodes heard lately, itself among them.
+        heard: usize,
+        /// Nodes that hold the stream.
+        nodes: usize,
+    },
     /// A message came without the headers that say which one it is.
     #[error("a message of stream {stream} came without its place in the stream")]
     Malformed {
@@ -114,6 +127,15 @@ pub enum ReadError {
         /// Sequence in the stream.
         sequence: u64,
     },
+}
+
+impl ReadError {
+    pub(crate) fn request(
+        stream: &str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Request { stream: stream.to_owned(), source: source.into() }
+    }
 }
 
 #[derive(Serialize)]

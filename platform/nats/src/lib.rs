@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod connection;
 pub mod inspect;
+pub mod leader;
 pub mod positions;
 pub mod queues;
 mod stream_check;
@@ -15,6 +16,6 @@ pub use batch::{Batch, ReadError, StoredMessage};
 pub use connection::{Connection, ConnectionError, ConnectionEvent};
 pub use inspect::{Difference, InspectError};
 pub use positions::{PositionError, Positions, Saved};
-pub use queues::{AgentQueue, Delivery, JobQueue, PublishFailure, QueueError, ResultQueue};
+pub use queues::{AgentQueue, Delivery, JobQueue, PublishFailure, QueueError, ResultQueue, Traced};
 pub use streams::ProvisionError;
 pub use subjects::{NameError, ResultKind};

@@ -24,6 +24,8 @@ const DISPATCH_PATIENCE: Duration = Duration::from_secs(30);
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
 
+const TRACEPARENT: &str = "traceparent";
+
 /// Why a message could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishFailure {
@@ -117,6 +119,21 @@ impl Report {
     }
 }
 
+/// A message with its place in a trace. Nobody signed the place: it is for people who look, and decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// The exact bytes.
+    pub payload: Bytes,
+    /// W3C trace context of what sends it.
+    pub traceparent: Option<String>,
+}
+
+impl From<Bytes> for Traced {
+    fn from(payload: Bytes) -> Self {
+        Self { payload, traceparent: None }
+    }
+}
+
 /// The dispatcher's side of the jobs, in the CTL account.
 #[derive(Debug, Clone)]
 pub struct JobQueue {
@@ -135,7 +152,7 @@ impl JobQueue {
         &self,
         (tenant, agent, job): (&str, &str, &str),
         attempt: u32,
-        message: Bytes,
+        message: Traced,
     ) -> Result<u64, PublishFailure> {
         let subject = subjects::job(tenant, agent, job)?;
         let id = format!("{job}:{attempt}");
@@ -146,7 +163,7 @@ impl JobQueue {
     pub async fn cancel(
         &self,
         (tenant, agent, job): (&str, &str, &str),
-        message: Bytes,
+        message: Traced,
     ) -> Result<u64, PublishFailure> {
         let subject = subjects::job(tenant, agent, job)?;
         let id = format!("{job}:cancel");
@@ -187,7 +204,7 @@ impl AgentQueue {
         job: &str,
         attempt: u32,
         report: Report,
-        message: Bytes,
+        message: Traced,
     ) -> Result<u64, PublishFailure> {
         let subject = subjects::result(&self.tenant, &self.agent, job, report.kind())?;
         publish(&self.connection, subject, report.message_id(job, attempt), message, None).await
@@ -235,6 +252,11 @@ impl Delivery {
     /// The exact bytes that were published.
     pub fn payload(&self) -> &Bytes {
         &self.message.payload
+    }
+
+    /// Where whoever sent it is in a trace.
+    pub fn traceparent(&self) -> &str {
+        self.header(TRACEPARENT).unwrap_or_default()
     }
 
     /// The value of a header.
@@ -347,7 +369,7 @@ async fn publish(
     connection: &Connection,
     subject: String,
     message_id: String,
-    payload: Bytes,
+    message: Traced,
     patience: Option<Duration>,
 ) -> Result<u64, PublishFailure> {
     let backoff = ExponentialBuilder::default()
@@ -356,8 +378,13 @@ async fn publish(
         .with_jitter()
         .without_max_times()
         .with_total_delay(patience);
+    let Traced { payload, traceparent } = message;
     let attempt = || async {
         let message = PublishMessage::build().message_id(&message_id).payload(payload.clone());
+        let message = match &traceparent {
+            Some(traceparent) => message.header(TRACEPARENT, traceparent.as_str()),
+            None => message,
+        };
         connection.jetstream().send_publish(subject.clone(), message).await?.await
     };
     attempt

@@ -5,6 +5,7 @@ mod catalogue;
 mod contexts;
 mod links;
 mod manifests;
+mod metrics;
 mod names;
 mod repository;
 mod rust_text;

@@ -271,6 +271,17 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_a_problem_leads_to_the_page_of_its_code() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        for entry in CATALOGUE {
+            let body = Problem::of(entry).body().clone();
+            let page = body.type_uri.strip_prefix("https://countersign.dev/").unwrap();
+            assert_eq!(page, format!("problems/{}", entry.code));
+            assert!(docs.join(format!("{page}.md")).exists(), "{page}");
+        }
+    }
+
+    #[test]
     fn every_kind_of_refusal_has_its_status() {
         for entry in PrincipalError::CATALOGUE {
             let expected = match entry.kind {

@@ -1,0 +1,80 @@
+//! The leader's word about a subject, and whether whoever gives it still leads.
+//!
+//! A leader that was stopped in time or cut off from the others goes on answering until it notices. Its own account of
+//! when it last heard them tells: no node asks to be elected before it has heard nothing of a leader for [`LEASE`] and a
+//! second more (nats-server: heartbeats every second, elections after 4 to 9).
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{ClusterInfo, PeerInfo};
+use futures::TryStreamExt as _;
+
+use crate::Connection;
+use crate::batch::ReadError;
+
+/// How long ago a node may have been heard.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// How many messages `subject`, without wildcards, has on the leader of `stream`, which has heard a majority within three seconds.
+pub async fn messages_of(
+    connection: &Connection,
+    stream: &str,
+    subject: &str,
+) -> Result<u64, ReadError> {
+    let handle = connection.jetstream().get_stream_no_info(stream).await;
+    let handle = handle.map_err(|error| ReadError::request(stream, error))?;
+    let answer = handle.info_with_subjects(subject).await;
+    let mut answer = answer.map_err(|error| ReadError::request(stream, error))?;
+    if let Some(cluster) = &answer.info.cluster {
+        leads(stream, cluster)?;
+    }
+    // One subject, one entry: asking for more would be another request.
+    let entry = answer.try_next().await.map_err(|error| ReadError::request(stream, error))?;
+    Ok(entry.map_or(0, |(_, messages)| u64::try_from(messages).unwrap_or(u64::MAX)))
+}
+
+fn leads(stream: &str, cluster: &ClusterInfo) -> Result<(), ReadError> {
+    let nodes = cluster.replicas.len() + 1;
+    let heard = 1 + cluster.replicas.iter().filter(|node| is_heard(node)).count();
+    if heard * 2 > nodes {
+        return Ok(());
+    }
+    Err(ReadError::NotLeading { stream: stream.to_owned(), heard, nodes })
+}
+
+/// The server says zero also of a node that was never heard; such a node is not current.
+fn is_heard(node: &PeerInfo) -> bool {
+    node.active < LEASE && (node.current || node.active > Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn cluster(heard_millis: &[u64]) -> anyhow::Result<ClusterInfo> {
+        let node = |millis| json!({"name": "n", "current": true, "active": millis * 1_000_000});
+        let replicas: Vec<_> = heard_millis.iter().map(node).collect();
+        Ok(serde_json::from_value(json!({"name": "c", "leader": "a", "replicas": replicas}))?)
+    }
+
+    #[test]
+    fn a_leader_that_has_heard_a_majority_lately_leads() {
+        for heard in [&[][..], &[0, 0], &[900, 8_000], &[1, 2, 8_000, 8_000]] {
+            assert!(leads("S", &cluster(heard).unwrap()).is_ok(), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_has_not_may_have_been_replaced() {
+        for heard in [&[3_000][..], &[3_000, 8_000], &[1, 4_000, 8_000, 8_000]] {
+            assert!(leads("S", &cluster(heard).unwrap()).is_err(), "{heard:?}");
+        }
+        let mut never = cluster(&[0, 0]).unwrap();
+        never.replicas.iter_mut().for_each(|node| node.current = false);
+        assert!(matches!(
+            leads("S", &never),
+            Err(ReadError::NotLeading { heard: 1, nodes: 3, .. })
+        ));
+    }
+}
