@@ -52,7 +52,7 @@ impl AppState {
         command: C,
     ) -> Result<Answered, Problem>
     where
-        A: Aggregate<Command = Issued<C>, Services = ()>,
+        A: Aggregate<Command = Issued<C>, Services = ()> + 'static,
         A::Error: Refusal + 'static,
         C: Clone + Send,
     {
@@ -88,7 +88,7 @@ impl AppState {
         command: C,
     ) -> Result<Answer, Problem>
     where
-        A: Aggregate<Command = Issued<C>, Services = ()>,
+        A: Aggregate<Command = Issued<C>, Services = ()> + 'static,
         A::Error: Refusal + 'static,
         C: Clone + Send,
     {

@@ -1,5 +1,6 @@
 //! The appender: exactly PROTOCOL.md "Append".
 
+use crate::cache::AggregateCache;
 use crate::error::{AppendError, LogError};
 use crate::guard::Guard;
 use crate::loaded::Loaded;
@@ -10,7 +11,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use cqrs_es::Aggregate;
 use ledger::{Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, SignedCommit};
-use nats::{Connection, batch};
+use nats::{Connection, leader};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use trust::keys::PrivateKey;
@@ -21,6 +22,7 @@ pub struct EventLog {
     pub(crate) reader: Reader,
     pub(crate) writer: Arc<PrivateKey>,
     pub(crate) in_flight: Arc<Mutex<HashSet<String>>>,
+    pub(crate) cache: Arc<AggregateCache>,
     guard: Arc<Guard>,
 }
 
@@ -37,6 +39,7 @@ impl EventLog {
             reader,
             writer: Arc::new(writer),
             in_flight: Arc::default(),
+            cache: Arc::default(),
             guard: Arc::new(guard),
         })
     }
@@ -87,10 +90,10 @@ impl EventLog {
         patience: &mut Patience,
     ) -> Result<(), LogError> {
         let (connection, stream) = (&self.reader.connection, self.reader.stream());
-        let newest = loop {
+        let held = loop {
             // A node that has just lost or regained its place says that it cannot tell.
-            match batch::last_on_leader(connection, &stream, subject).await {
-                Ok(newest) => break newest.map_or(0, |message| message.sequence),
+            match leader::messages_of(connection, &stream, subject).await {
+                Ok(held) => break held,
                 Err(error) => {
                     tracing::warn!(%error, "the leader has not answered");
                     if !patience.pause().await {
@@ -99,11 +102,11 @@ impl EventLog {
                 }
             }
         };
-        while loaded.last_sequence < newest {
+        while loaded.messages < held {
             self.reader.read_on(subject, loaded).await?;
-            let read = loaded.last_sequence;
-            if read < newest && !patience.pause().await {
-                return Err(LogError::Behind { subject: subject.to_owned(), read, newest });
+            let read = loaded.messages;
+            if read < held && !patience.pause().await {
+                return Err(LogError::Behind { subject: subject.to_owned(), read, held });
             }
         }
         Ok(())

@@ -56,14 +56,14 @@ pub enum LogError {
         found: u64,
     },
     /// What the leader holds did not arrive here in time.
-    #[error("{subject} is read up to sequence {read}, and the leader holds {newest}")]
+    #[error("{read} messages of {subject} arrived, and the leader holds {held}")]
     Behind {
         /// The aggregate's subject.
         subject: String,
-        /// Its last sequence here.
+        /// Its messages here.
         read: u64,
-        /// Its last sequence on the leader.
-        newest: u64,
+        /// Its messages on the leader.
+        held: u64,
     },
     /// The log was never opened, or by another origin.
     #[error("the log is not open: run `command-api open-log` once, on a new and empty stream")]

@@ -3,7 +3,7 @@
 use crate::append::EventLog;
 use crate::error::{AppendError, ExecuteError, LogError};
 use crate::patience::Patience;
-use crate::store::{AggregateStore, LogContext, RECEIPT, REQUEST};
+use crate::store::{AggregateStore, LogContext};
 use cqrs_es::event_sink::EventSink;
 use cqrs_es::{Aggregate, AggregateContext as _, AggregateError, EventStore as _};
 use domain::Issued;
@@ -11,7 +11,7 @@ use domain::ids::CommandId;
 use domain::issued::Actor;
 use ledger::{IdText, Receipt, RequestDigest, commit_time};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use trust::encoding::Timestamp;
 
@@ -81,7 +81,8 @@ impl Drop for InFlight {
 impl EventLog {
     /// Executes a command: finds it in the log, or decides and appends.
     ///
-    /// A refusal is answered only if the leader confirms the state that it saw.
+    /// A refusal is decided on what was loaded for it, never on what was kept, and answered only if the leader confirms
+    /// the state that it saw.
     pub async fn execute<A, C>(
         &self,
         target: &Target,
@@ -89,7 +90,7 @@ impl EventLog {
         request: &Request,
     ) -> Result<Answered, ExecuteError<A::Error>>
     where
-        A: Aggregate<Command = Issued<C>, Services = ()>,
+        A: Aggregate<Command = Issued<C>, Services = ()> + 'static,
         C: Clone + Send,
     {
         let Some(_in_flight) = InFlight::enter(&self.in_flight, request.command.to_string()) else {
@@ -98,29 +99,48 @@ impl EventLog {
         let store = AggregateStore::<A>::new(self);
         let aggregate_id = format!("{}/{}", target.tenant, target.id);
         let subject = self.reader.subject(&target.tenant, A::TYPE, &target.id)?;
-        let metadata = metadata(request)?;
         let mut patience = Patience::new();
-        let mut context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
+        let connects = self.reader.connection.connects();
+        let cached = self.cache.take::<A>(&subject, connects);
+        let mut is_cached = cached.is_some();
+        let mut context = match cached {
+            Some(loaded) => {
+                LogContext { tenant: target.tenant.clone(), id: target.id.clone(), loaded }
+            }
+            None => store.load_aggregate(&aggregate_id).await.map_err(understood)?,
+        };
         loop {
             if let Some(answer) = self.found(&context, request)? {
+                self.cache.put(subject, context.loaded, connects);
                 return Ok(answer);
             }
             let seen = context.loaded.last_sequence;
             let events = match decided(&mut context, command.clone(), request).await {
                 Ok(events) => events,
+                Err(_) if std::mem::take(&mut is_cached) => {
+                    context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
+                    continue;
+                }
                 Err(refusal) => {
                     self.catch_up(&subject, &mut context.loaded, &mut patience).await?;
                     if context.loaded.last_sequence == seen {
+                        self.cache.put(subject, context.loaded, connects);
                         return Err(refusal);
                     }
                     continue;
                 }
             };
-            match store.commit(events, context, metadata.clone()).await {
-                Ok(events) => return receipt(events.first().map(|event| &event.metadata)),
-                Err(AggregateError::AggregateConflict) => {}
-                Err(other) => return Err(understood(other)),
+            match store.append(&events, &context, request).await {
+                Ok(commit) => {
+                    let receipt = Receipt::sign(&commit, &self.writer);
+                    context.loaded.appended(commit);
+                    self.cache.put(subject, context.loaded, connects);
+                    return Ok(Answered { receipt, replayed: false });
+                }
+                Err(AppendError::Conflict) => {}
+                Err(other) => return Err(ExecuteError::Append(other)),
             }
+            is_cached = false;
             context = store.load_aggregate(&aggregate_id).await.map_err(understood)?;
             self.catch_up(&subject, &mut context.loaded, &mut patience).await?;
             // Nothing new there: another append is still in flight.
@@ -185,23 +205,6 @@ where
     let sink = EventSink::default();
     context.aggregate().handle(issued, &(), &sink).await.map_err(ExecuteError::Refused)?;
     Ok(sink.collect().await)
-}
-
-fn metadata<E: std::error::Error>(
-    request: &Request,
-) -> Result<HashMap<String, String>, ExecuteError<E>> {
-    let request = serde_json::to_string(request)
-        .map_err(|error| ExecuteError::Append(AppendError::Event(error)))?;
-    Ok(HashMap::from([(REQUEST.to_owned(), request)]))
-}
-
-fn receipt<E: std::error::Error>(
-    metadata: Option<&HashMap<String, String>>,
-) -> Result<Answered, ExecuteError<E>> {
-    let text = metadata.and_then(|metadata| metadata.get(RECEIPT)).map_or("", String::as_str);
-    let receipt = serde_json::from_str(text)
-        .map_err(|error| ExecuteError::Append(AppendError::Event(error)))?;
-    Ok(Answered { receipt, replayed: false })
 }
 
 /// What cqrs-es carried for us.

@@ -8,6 +8,7 @@
 
 mod append;
 mod blobs;
+mod cache;
 mod config;
 mod error;
 mod execute;

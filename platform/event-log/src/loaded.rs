@@ -21,8 +21,12 @@ pub struct Loaded<A> {
     pub last_time: Option<Timestamp>,
     /// The stream sequence of the subject's last message, good or condemned; 0 if there is none.
     pub last_sequence: u64,
+    /// How many messages the subject has, good and condemned.
+    pub messages: u64,
     /// Its commits by command id, without their events.
     pub commands: BTreeMap<String, Commit>,
+    /// About how large its commits are, bytes.
+    pub bytes: usize,
 }
 
 impl<A: Aggregate> Default for Loaded<A> {
@@ -33,7 +37,9 @@ impl<A: Aggregate> Default for Loaded<A> {
             head: None,
             last_time: None,
             last_sequence: 0,
+            messages: 0,
             commands: BTreeMap::new(),
+            bytes: 0,
         }
     }
 }
@@ -48,6 +54,7 @@ impl<A: Aggregate> Loaded<A> {
     ) -> Result<(), LogError> {
         let stored = crate::reader::stored(message);
         self.last_sequence = message.sequence;
+        self.messages += 1;
         let mut commit = match judge(log, self.head, &stored) {
             Ok(commit) => commit,
             Err(condemned) => {
@@ -76,10 +83,25 @@ impl<A: Aggregate> Loaded<A> {
             let event = serde_json::from_value(tagged).map_err(|e| unreadable(Box::new(e)))?;
             self.aggregate.apply(event);
         }
+        self.follow(commit, message.payload.len());
+        Ok(())
+    }
+
+    /// Takes in a commit of our own. Its events are in the aggregate already: deciding them put them there.
+    pub(crate) fn appended(&mut self, mut commit: Commit) {
+        let events = std::mem::take(&mut commit.envelope.events);
+        let bytes = events.iter().map(|entry| entry.data.to_string().len()).sum();
+        self.last_sequence = commit.sequence;
+        self.messages += 1;
+        self.follow(commit, bytes);
+    }
+
+    fn follow(&mut self, commit: Commit, bytes: usize) {
+        // The envelope without its events is kept as well.
+        self.bytes += bytes + size_of::<Commit>() + 512;
         self.version = commit.envelope.version;
         self.head = Some(Head { version: commit.envelope.version, hash: commit.hash });
         self.last_time = Some(commit.envelope.time);
         self.commands.insert(commit.envelope.command.id.to_string(), commit);
-        Ok(())
     }
 }

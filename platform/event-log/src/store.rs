@@ -11,7 +11,7 @@ use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventS
 use domain::ids::event_id;
 use domain::registry;
 use ledger::{
-    AggregateRef, CommandRef, CommitHash, Envelope, EventEntry, LogIdentity, Receipt, SPEC,
+    AggregateRef, CommandRef, Commit, CommitHash, Envelope, EventEntry, LogIdentity, Receipt, SPEC,
     commit_time,
 };
 use std::collections::HashMap;
@@ -48,6 +48,19 @@ impl<A: Aggregate> AggregateStore<A> {
     /// Over a log.
     pub fn new(log: &EventLog) -> Self {
         Self { log: log.clone(), aggregate: PhantomData }
+    }
+
+    /// Appends the next commit of an aggregate, if it is still the next.
+    pub(crate) async fn append(
+        &self,
+        events: &[A::Event],
+        context: &LogContext<A>,
+        request: &Request,
+    ) -> Result<Commit, AppendError> {
+        let LogContext { tenant, id, loaded } = context;
+        let (log, writer) = (&self.log.reader.identity, &self.log.writer);
+        let envelope = envelope(log, writer, events, (tenant, id), loaded, request)?;
+        self.log.append(envelope, loaded.last_sequence).await
     }
 }
 
@@ -148,18 +161,8 @@ impl<A: Aggregate> EventStore<A> for AggregateStore<A> {
         let request = metadata.get(REQUEST).map(String::as_str).unwrap_or_default();
         let request: Request =
             serde_json::from_str(request).map_err(|error| carried(AppendError::Event(error)))?;
-        let envelope = envelope(
-            &self.log.reader.identity,
-            &self.log.writer,
-            &events,
-            (&context.tenant, &context.id),
-            &context.loaded,
-            &request,
-        )
-        .map_err(carried)?;
-        let first = usize::try_from(envelope.version).unwrap_or(usize::MAX);
-        let commit =
-            self.log.append(envelope, context.loaded.last_sequence).await.map_err(carried)?;
+        let first = usize::try_from(context.loaded.version + 1).unwrap_or(usize::MAX);
+        let commit = self.append(&events, &context, &request).await.map_err(carried)?;
         let receipt = Receipt::sign(&commit, &self.log.writer);
         let receipt =
             serde_json::to_string(&receipt).map_err(|error| carried(AppendError::Event(error)))?;

@@ -167,7 +167,7 @@ impl World {
         command: C,
     ) -> anyhow::Result<Receipt>
     where
-        A: Aggregate<Command = Issued<C>, Services = ()>,
+        A: Aggregate<Command = Issued<C>, Services = ()> + 'static,
         A::Error: Send + Sync + 'static,
         C: Clone + Send + std::fmt::Debug,
     {

@@ -2,10 +2,13 @@
 
 mod against_model;
 mod append;
+mod cached;
+mod cut_off;
 mod lossy;
 mod model;
 mod restart;
 mod script;
 mod servers;
 mod stale_leader;
+mod unrest;
 mod world;
