@@ -49,6 +49,16 @@ pub enum Start {
     OnRelease,
 }
 
+impl Start {
+    /// The wire name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OnApproval => "on_approval",
+            Self::OnRelease => "on_release",
+        }
+    }
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

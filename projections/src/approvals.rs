@@ -7,7 +7,6 @@ use crate::projection::{ProjectError, Projection, found};
 use chrono::{DateTime, Utc};
 use client::reads::{ApprovalBody, SignedBody};
 use domain::approvals::{ApprovalEvent, Opened};
-use domain::ids::ApprovalId;
 use domain::registry::Event;
 use event_log::{Recorded, RecordedEvent};
 use serde_json::Value;
@@ -16,10 +15,10 @@ use sqlx::types::Json;
 
 const TABLE: &str = "approvals";
 
-const OPEN: &str = "open";
-const GRANTED: &str = "granted";
-const REJECTED: &str = "rejected";
-const CLOSED: &str = "closed";
+pub(crate) const OPEN: &str = "open";
+pub(crate) const GRANTED: &str = "granted";
+pub(crate) const REJECTED: &str = "rejected";
+pub(crate) const CLOSED: &str = "closed";
 
 /// The slice.
 #[derive(Debug, Clone, Copy)]
@@ -181,20 +180,6 @@ pub async fn list(
     .fetch_all(database.pool())
     .await?;
     page.cut(rows, |row| row.created_sequence, Row::body)
-}
-
-/// One of a tenant's approvals.
-pub async fn find(
-    database: &Database,
-    tenant: &str,
-    id: ApprovalId,
-) -> Result<Option<ApprovalBody>, DatabaseError> {
-    let row: Option<Row> = sqlx::query_as("SELECT * FROM approvals WHERE tenant = $1 AND id = $2")
-        .bind(tenant)
-        .bind(id.to_string())
-        .fetch_optional(database.pool())
-        .await?;
-    row.map(Row::body).transpose()
 }
 
 impl Row {

@@ -151,8 +151,8 @@ pub async fn list(
 ) -> Result<Listed<ChangeSummary>, DatabaseError> {
     let data_source = match &filter.data_source {
         None => None,
-        Some(wanted) => match data_sources::find(database, tenant, wanted).await? {
-            Some(found) => Some(found.id),
+        Some(wanted) => match data_sources::id(database, tenant, wanted).await? {
+            Some(found) => Some(found),
             None => return Ok(Listed { items: Vec::new(), next_before: None }),
         },
     };

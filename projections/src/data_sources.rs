@@ -140,23 +140,24 @@ pub async fn list(
     page.cut(rows, |row| row.created_sequence, Row::body)
 }
 
-/// One of a tenant's data sources, by id or name. No name has the shape of an id: slugs hold no `_`.
-pub async fn find(
+/// The id of one of a tenant's data sources, by id or name. No name has the shape of an id: slugs hold no `_`.
+pub async fn id(
     database: &Database,
     tenant: &str,
     id_or_name: &str,
-) -> Result<Option<DataSourceBody>, DatabaseError> {
+) -> Result<Option<String>, DatabaseError> {
     // PostgreSQL refuses a NUL where it asks for text.
     if id_or_name.contains('\0') {
         return Ok(None);
     }
-    let row: Option<Row> =
-        sqlx::query_as("SELECT * FROM data_sources WHERE tenant = $1 AND (id = $2 OR name = $2)")
-            .bind(tenant)
-            .bind(id_or_name)
-            .fetch_optional(database.pool())
-            .await?;
-    row.map(Row::body).transpose()
+    let id = sqlx::query_scalar(
+        "SELECT id FROM data_sources WHERE tenant = $1 AND (id = $2 OR name = $2)",
+    )
+    .bind(tenant)
+    .bind(id_or_name)
+    .fetch_optional(database.pool())
+    .await?;
+    Ok(id)
 }
 
 impl Row {

@@ -17,6 +17,9 @@ const TABLE: &str = "jobs";
 /// Signed and on its way, or running; the result has not been taken in.
 const DISPATCHED: &str = "dispatched";
 
+/// As many jobs of one change as its story tells, the newest.
+const OF_A_CHANGE: u32 = 20;
+
 /// The slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Jobs;
@@ -95,8 +98,8 @@ async fn finish(
     finished: &Finished,
 ) -> Result<(), ProjectError> {
     let result = sqlx::query(
-        "UPDATE jobs SET state = $3, refusal = $4, sqlstate = $5, counted = $6, finished_at = $7 \
-         WHERE tenant = $1 AND id = $2",
+        "UPDATE jobs SET state = $3, refusal = $4, sqlstate = $5, counted = $6, finished_at = $7, \
+         started_at = $8, ended_at = $9, result_sha256 = $10 WHERE tenant = $1 AND id = $2",
     )
     .bind(&recorded.tenant)
     .bind(&recorded.aggregate_id)
@@ -105,6 +108,9 @@ async fn finish(
     .bind(&finished.sqlstate)
     .bind(&finished.counted)
     .bind(recorded.time.datetime())
+    .bind(finished.started_at.datetime())
+    .bind(finished.finished_at.datetime())
+    .bind(finished.result.sha256.to_string())
     .execute(rows)
     .await?;
     found(TABLE, &result)
@@ -137,6 +143,9 @@ struct Row {
     created_sequence: i64,
     created_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    result_sha256: Option<String>,
 }
 
 const SELECT: &str = "SELECT j.*, d.name AS data_source_name FROM jobs j \
@@ -180,15 +189,17 @@ pub async fn find(
     row.map(Row::body).transpose()
 }
 
-/// The newest job of a change whose result is still awaited.
-pub async fn awaited(
+/// The jobs of a change, oldest first; one check and one attempt in a life without incidents.
+pub async fn of_change(
     database: &Database,
     tenant: &str,
     change: ChangeId,
-) -> Result<Option<JobBody>, DatabaseError> {
-    let filter = Filter { state: Some(DISPATCHED.to_owned()), change: Some(change.to_string()) };
-    let page = PageRequest { before: None, size: 1 };
-    Ok(list(database, tenant, &filter, page).await?.items.into_iter().next())
+) -> Result<Vec<JobBody>, DatabaseError> {
+    let filter = Filter { state: None, change: Some(change.to_string()) };
+    let page = PageRequest { before: None, size: OF_A_CHANGE };
+    let mut jobs = list(database, tenant, &filter, page).await?.items;
+    jobs.reverse();
+    Ok(jobs)
 }
 
 impl Row {
@@ -209,6 +220,9 @@ impl Row {
             counted: self.counted,
             created_at: column::time(self.created_at),
             finished_at: self.finished_at.map(column::time),
+            started_at: self.started_at.map(column::time),
+            ended_at: self.ended_at.map(column::time),
+            result_sha256: self.result_sha256,
         })
     }
 }

@@ -12,13 +12,16 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod agents;
+pub mod approval_detail;
 pub mod approvals;
 pub mod change_detail;
 pub mod change_list;
 mod column;
 pub mod config;
+pub mod data_source_detail;
 pub mod data_sources;
 mod database;
+mod document;
 mod follow;
 pub mod jobs;
 mod lease;
@@ -47,9 +50,11 @@ pub fn every_slice(database: &Database) -> Tables {
         .keep(principals::Principals)
         .keep(trust_roots::TrustRoots)
         .keep(data_sources::DataSources)
+        .keep(data_source_detail::DataSourceDetails)
         .keep(agents::Agents)
         .keep(change_list::ChangeList)
         .keep(change_detail::ChangeDetails)
         .keep(approvals::Approvals)
+        .keep(approval_detail::ApprovalDetails)
         .keep(jobs::Jobs)
 }

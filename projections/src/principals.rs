@@ -9,6 +9,7 @@ use domain::registry::Event;
 use event_log::{Recorded, RecordedEvent};
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 use subtle::{Choice, ConstantTimeEq as _};
 use trust::encoding::{Sha256Digest, Timestamp};
 
@@ -136,6 +137,21 @@ pub async fn accepted(
     let roles =
         roles.into_iter().map(|role| read(role, "principals.roles")).collect::<Result<_, _>>()?;
     Ok(Some((read(kind, "principals.kind")?, roles)))
+}
+
+/// The names of these principals of a tenant, by id.
+pub async fn names(
+    database: &Database,
+    tenant: &str,
+    ids: &[&str],
+) -> Result<BTreeMap<String, String>, DatabaseError> {
+    let rows: Vec<(String, String)> =
+        sqlx::query_as("SELECT id, name FROM principals WHERE tenant = $1 AND id = ANY($2)")
+            .bind(tenant)
+            .bind(ids)
+            .fetch_all(database.pool())
+            .await?;
+    Ok(rows.into_iter().collect())
 }
 
 fn read<T: DeserializeOwned>(word: String, column: &'static str) -> Result<T, DatabaseError> {

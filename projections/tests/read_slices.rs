@@ -3,8 +3,8 @@
 mod workbench;
 
 use countersign_projections::{
-    Database, PageRequest, Progress, agents, approvals, change_detail, change_list, data_sources,
-    jobs, principals, trust_roots,
+    Database, PageRequest, Progress, agents, approval_detail, approvals, change_detail,
+    change_list, data_source_detail, data_sources, jobs, principals, trust_roots,
 };
 use domain::agents::{AgentEvent, Enrolled};
 use domain::approvals::{ApprovalEvent, Opened, Signed};
@@ -165,12 +165,12 @@ async fn another_tenant_sees_nothing() {
         assert_eq!(list.items.len(), expected, "{tenant}");
         let detail = change_detail::load(&database, tenant, change("a")).await.unwrap();
         assert_eq!(detail.iter().count(), expected, "{tenant}");
-        let source = data_sources::find(&database, tenant, "orders").await.unwrap();
+        let source = data_sources::id(&database, tenant, "orders").await.unwrap();
         assert_eq!(source.iter().count(), expected, "{tenant}");
         let found = jobs::find(&database, tenant, job("m")).await.unwrap();
         assert_eq!(found.iter().count(), expected, "{tenant}");
-        let awaited = jobs::awaited(&database, tenant, change("a")).await.unwrap();
-        assert_eq!(awaited.iter().count(), expected, "{tenant}");
+        let of_change = jobs::of_change(&database, tenant, change("a")).await.unwrap();
+        assert_eq!(of_change.len(), expected, "{tenant}");
     }
 }
 
@@ -212,7 +212,15 @@ async fn an_approval_shows_who_signed_and_who_rejected() {
         commit(5, ("approval", &refused), 2, &[rejected]).unwrap(),
     ];
     let database = written("approvals", &batch).await.unwrap();
-    let found = approvals::find(&database, "acme", approval("granted")).await.unwrap().unwrap();
+    let granted_ones = approvals::Filter { state: Some("granted".to_owned()), change: None };
+    let loaded = approval_detail::load(&database, "acme", approval("granted")).await.unwrap();
+    let (detail, version) = loaded.unwrap();
+    assert_eq!((version, detail.history.len(), detail.author), (3, 4, person("ada").to_string()));
+    let found = detail.approval;
+    assert_eq!(
+        approvals::list(&database, "acme", &granted_ones, ALL).await.unwrap().items,
+        std::slice::from_ref(&found)
+    );
     assert_eq!((found.state.as_str(), found.deadline), ("granted", at(900).unwrap().to_string()));
     let people: Vec<_> = found.signed.iter().map(|s| (s.person.clone(), s.at.clone())).collect();
     let expected = [("bob", 2), ("eve", 3)];
@@ -237,13 +245,27 @@ async fn a_schema_lock_is_shown_while_it_is_held() {
         commit(4, ("data_source", &id), 4, &[released("b", None)]).unwrap(),
     ];
     let database = written("locks", &batch).await.unwrap();
-    let held = data_sources::find(&database, "acme", &id).await.unwrap().unwrap();
+    let (detail, version) =
+        data_source_detail::load(&database, "acme", &id).await.unwrap().unwrap();
+    assert_eq!((version, detail.history.len(), detail.waiting.len()), (4, 4, 0));
+    let held = detail.data_source;
+    assert_eq!(
+        data_sources::list(&database, "acme", ALL).await.unwrap().items,
+        std::slice::from_ref(&held)
+    );
     assert_eq!((held.locked_by, held.fence), (Some(change("a").to_string()), 1));
     assert_eq!((held.agent.as_str(), held.labels["team"].as_str()), ("edge-1", "shop"));
     let mut writer = writer(&database).await.unwrap();
     let next = [released("a", Some(1)), granted("b", 2)];
     writer.write(&[commit(5, ("data_source", &id), 5, &next).unwrap()]).await.unwrap();
-    let held = data_sources::find(&database, "acme", "orders").await.unwrap().unwrap();
+    let by_name = data_sources::id(&database, "acme", "orders").await.unwrap();
+    assert_eq!(by_name.as_deref(), Some(id.as_str()));
+    let held =
+        data_source_detail::load(&database, "acme", &id).await.unwrap().unwrap().0.data_source;
+    assert_eq!(
+        data_sources::list(&database, "acme", ALL).await.unwrap().items,
+        std::slice::from_ref(&held)
+    );
     assert_eq!((held.locked_by, held.fence), (Some(change("b").to_string()), 2));
 }
 
@@ -260,14 +282,20 @@ async fn a_job_is_awaited_until_its_result_is_taken_in() {
         commit(3, ("job", &id), 1, &[dispatched(Mode::Migrate, 4).unwrap()]).unwrap(),
     ];
     let database = written("jobs", &batch).await.unwrap();
-    let awaited = jobs::awaited(&database, "acme", change("a")).await.unwrap().unwrap();
+    let awaited = jobs::of_change(&database, "acme", change("a")).await.unwrap().remove(0);
     assert_eq!((awaited.agent.as_str(), awaited.data_source.as_str()), ("edge-1", "orders"));
     assert_eq!((awaited.state.as_str(), awaited.fence), ("dispatched", 4));
     let mut writer = writer(&database).await.unwrap();
     let failed = JobEvent::ended(finished().unwrap());
     writer.write(&[commit(4, ("job", &id), 2, &[failed]).unwrap()]).await.unwrap();
-    assert!(jobs::awaited(&database, "acme", change("a")).await.unwrap().is_none());
     let ended = jobs::find(&database, "acme", job("m")).await.unwrap().unwrap();
+    assert_eq!(
+        jobs::of_change(&database, "acme", change("a")).await.unwrap(),
+        std::slice::from_ref(&ended)
+    );
+    assert!(
+        ended.started_at.is_some() && ended.ended_at.is_some() && ended.result_sha256.is_some()
+    );
     assert_eq!((ended.state.as_str(), ended.sqlstate.as_deref()), ("failed_clean", Some("42P07")));
     assert_eq!(ended.counted, [person("bob").to_string()]);
     assert_eq!(ended.finished_at, Some(at(4).unwrap().to_string()));

@@ -23,6 +23,19 @@ impl Answer {
         Self { response: Json(body).into_response() }.at(&reading.served)
     }
 
+    /// The document of one aggregate, or 304 if the caller has this version.
+    pub fn document<T: Serialize>(
+        reading: &Reading,
+        headers: &HeaderMap,
+        version: u64,
+        body: T,
+    ) -> Self {
+        if has_version(headers, version) {
+            return Self::not_modified(reading, version);
+        }
+        Self::json(reading, body).version(version)
+    }
+
     /// A page of a list.
     pub fn page<T: Serialize>(reading: &Reading, page: Page<T>) -> Self {
         Self::json(reading, page)

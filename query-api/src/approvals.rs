@@ -9,9 +9,11 @@ use axum::extract::State;
 use chassis::Problem;
 use chassis::body::{PathId, StrictQuery};
 use client::reads::{ApprovalBody, Page};
+use client::stories::ApprovalDetail;
 use domain::approvals::ApprovalError;
 use domain::ids::{ApprovalId, ChangeId};
-use projections::approvals;
+use http::HeaderMap;
+use projections::{approval_detail, approvals};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -59,7 +61,7 @@ pub struct ApprovalsQuery {
 
 /// List the tenant's approvals, newest first.
 #[utoipa::path(get, path = "/v1/approvals", tag = "approvals", params(ApprovalsQuery),
-    responses((status = 200, body = Page<ApprovalBody>), Problem))]
+    responses((status = 200, description = "A page of the approvals, the newest first", body = Page<ApprovalBody>), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_approvals(
     State(state): State<AppState>,
@@ -76,17 +78,19 @@ pub async fn list_approvals(
     Ok(Answer::page(&reading, paging.page(listed.map_err(unread)?)))
 }
 
-/// Read an approval.
+/// Read an approval and how it came about. The `ETag` is its version.
 #[utoipa::path(get, path = "/v1/approvals/{approval_id}", tag = "approvals",
     params(("approval_id" = String, Path, description = "The approval")),
-    responses((status = 200, body = ApprovalBody), Problem))]
+    responses((status = 200, description = "The approval", body = ApprovalDetail), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn get_approval(
     State(state): State<AppState>,
     reading: Reading,
     PathId(approval): PathId<ApprovalId>,
+    headers: HeaderMap,
 ) -> Answered {
-    let found = approvals::find(&state.database, &reading.tenant, approval).await;
-    let body = found.map_err(unread)?.ok_or_else(|| Problem::refusal(&ApprovalError::NotFound))?;
-    Ok(Answer::json(&reading, body))
+    let found = approval_detail::load(&state.database, &reading.tenant, approval).await;
+    let found = found.map_err(unread)?;
+    let (detail, version) = found.ok_or_else(|| Problem::refusal(&ApprovalError::NotFound))?;
+    Ok(Answer::document(&reading, &headers, version, detail))
 }

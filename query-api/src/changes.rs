@@ -6,14 +6,16 @@ use crate::problem::{NO_MANIFEST, unread};
 use crate::reading::Reading;
 use crate::state::AppState;
 use crate::waiting::{Facts, sentence};
+use crate::{countersigning, executions};
 use axum::extract::State;
 use chassis::Problem;
 use chassis::body::{PathId, StrictQuery};
-use client::reads::{ChangeAnswer, ChangeDetail, ChangeSummary, Page};
+use client::reads::{ChangeDetail, ChangeSummary, Page};
+use client::stories::ChangeAnswer;
 use domain::changes::{ChangeError, Phase};
 use domain::ids::ChangeId;
 use http::HeaderMap;
-use projections::{approvals, change_detail, change_list, data_sources, jobs};
+use projections::{approval_detail, change_detail, change_list, data_source_detail, jobs};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -35,7 +37,7 @@ pub struct ChangesQuery {
 
 /// List the tenant's changes, newest first.
 #[utoipa::path(get, path = "/v1/changes", tag = "changes", params(ChangesQuery),
-    responses((status = 200, body = Page<ChangeSummary>), Problem))]
+    responses((status = 200, description = "A page of the changes, the newest first", body = Page<ChangeSummary>), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_changes(
     State(state): State<AppState>,
@@ -55,7 +57,7 @@ pub async fn list_changes(
 /// Read the whole story of a change. The `ETag` is its version.
 #[utoipa::path(get, path = "/v1/changes/{change_id}", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
-    responses((status = 200, body = ChangeAnswer), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
+    responses((status = 200, description = "The change, and what it waits for", body = ChangeAnswer), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change(
     State(state): State<AppState>,
@@ -65,8 +67,7 @@ pub async fn get_change(
 ) -> Answered {
     let (detail, version) = find(&state, &reading, change).await?;
     let answer = with_context(&state, &reading, change, detail).await?;
-    // While it waits the answer also holds what other contexts say, which the version does not cover.
-    if answer.waiting_for.is_none() && has_version(&headers, version) {
+    if is_settled(&answer) && has_version(&headers, version) {
         return Ok(Answer::not_modified(&reading, version));
     }
     Ok(Answer::json(&reading, answer).version(version))
@@ -75,7 +76,7 @@ pub async fn get_change(
 /// Read the exact bytes of a change's SQL.
 #[utoipa::path(get, path = "/v1/changes/{change_id}/sql", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
-    responses((status = 200, content_type = "application/sql", body = String), Problem))]
+    responses((status = 200, description = "The exact bytes that were submitted", content_type = "application/sql", body = String), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change_sql(
     State(state): State<AppState>,
@@ -90,7 +91,7 @@ pub async fn get_change_sql(
 /// Read the exact bytes of a change's manifest: what people sign.
 #[utoipa::path(get, path = "/v1/changes/{change_id}/manifest", tag = "changes",
     params(("change_id" = String, Path, description = "The change")),
-    responses((status = 200, content_type = "application/vnd.countersign.change.v1+json", body = serde_json::Value), Problem))]
+    responses((status = 200, description = "The exact bytes that people sign", content_type = "application/vnd.countersign.change.v1+json", body = Object), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change_manifest(
     State(state): State<AppState>,
@@ -112,6 +113,14 @@ async fn find(
     found.map_err(unread)?.ok_or_else(|| Problem::refusal(&ChangeError::NotFound))
 }
 
+/// The answer also holds what other contexts say, which the version does not cover: they have nothing more to say.
+fn is_settled(answer: &ChangeAnswer) -> bool {
+    let is_open = |state: &str| state == "open" || state == "dispatched";
+    answer.waiting_for.is_none()
+        && !answer.countersigning.as_ref().is_some_and(|it| is_open(&it.state))
+        && !answer.jobs.iter().any(|it| is_open(&it.job.state))
+}
+
 async fn with_context(
     state: &AppState,
     reading: &Reading,
@@ -119,18 +128,29 @@ async fn with_context(
     change: ChangeDetail,
 ) -> Result<ChangeAnswer, Problem> {
     let (database, tenant) = (&state.database, reading.tenant.as_str());
-    let source = data_sources::find(database, tenant, &change.data_source_id);
-    let job = jobs::awaited(database, tenant, id);
-    let (source, job) = tokio::try_join!(source, job).map_err(unread)?;
-    let approval = match change.approval.as_deref().and_then(|id| id.parse().ok()) {
-        Some(id) => approvals::find(database, tenant, id).await.map_err(unread)?,
-        None => None,
+    let approval = async {
+        match change.approval.as_deref().and_then(|id| id.parse().ok()) {
+            Some(id) => approval_detail::load(database, tenant, id).await,
+            None => Ok(None),
+        }
     };
+    let source = data_source_detail::load(database, tenant, &change.data_source_id);
+    let jobs = jobs::of_change(database, tenant, id);
+    let (approval, source, jobs) = tokio::try_join!(approval, source, jobs).map_err(unread)?;
+    let (approval, source) = (approval.map(|it| it.0), source.map(|it| it.0.data_source));
     let phase = serde_json::from_value(change.state.clone().into())
         .map_err(|error| Problem::internal(&error))?;
-    let facts =
-        Facts { approval: approval.as_ref(), job: job.as_ref(), data_source: source.as_ref() };
+    let facts = Facts {
+        approval: approval.as_ref().map(|detail| &detail.approval),
+        job: jobs.iter().rev().find(|job| job.state == "dispatched"),
+        data_source: source.as_ref(),
+    };
     let waiting_for = sentence(&change.id, phase, facts);
     let data_source = source.map_or_else(|| change.data_source_id.clone(), |source| source.name);
-    Ok(ChangeAnswer { change, data_source, waiting_for })
+    let countersigning = match approval {
+        Some(detail) => Some(countersigning::told(state, tenant, detail).await?),
+        None => None,
+    };
+    let jobs = executions::told(state, tenant, jobs).await?;
+    Ok(ChangeAnswer { change, data_source, waiting_for, countersigning, jobs })
 }

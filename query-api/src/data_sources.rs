@@ -9,8 +9,10 @@ use axum::extract::State;
 use chassis::Problem;
 use chassis::body::{PathId, StrictQuery};
 use client::reads::{DataSourceBody, Page};
+use client::stories::DataSourceDetail;
 use domain::catalog::DataSourceError;
-use projections::data_sources;
+use http::HeaderMap;
+use projections::{data_source_detail, data_sources};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -27,7 +29,7 @@ pub struct DataSourcesQuery {
 
 /// List the tenant's data sources, newest first.
 #[utoipa::path(get, path = "/v1/data-sources", tag = "catalog", params(DataSourcesQuery),
-    responses((status = 200, body = Page<DataSourceBody>), Problem))]
+    responses((status = 200, description = "A page of the data sources, the newest first", body = Page<DataSourceBody>), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_data_sources(
     State(state): State<AppState>,
@@ -40,18 +42,22 @@ pub async fn list_data_sources(
     Ok(Answer::page(&reading, paging.page(listed.map_err(unread)?)))
 }
 
-/// Read one data source, by id or name.
+/// Read a data source, by id or name, with who waits for it and what happened last. The `ETag` is its version.
 #[utoipa::path(get, path = "/v1/data-sources/{id_or_name}", tag = "catalog",
     params(("id_or_name" = String, Path, description = "Its id or name")),
-    responses((status = 200, body = DataSourceBody), Problem))]
+    responses((status = 200, description = "The data source", body = DataSourceDetail), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_data_source(
     State(state): State<AppState>,
     reading: Reading,
     PathId(id_or_name): PathId<String>,
+    headers: HeaderMap,
 ) -> Answered {
-    let found = data_sources::find(&state.database, &reading.tenant, &id_or_name).await;
-    let body =
-        found.map_err(unread)?.ok_or_else(|| Problem::refusal(&DataSourceError::NotFound))?;
-    Ok(Answer::json(&reading, body))
+    let (database, tenant) = (&state.database, reading.tenant.as_str());
+    let missing = || Problem::refusal(&DataSourceError::NotFound);
+    let id = data_sources::id(database, tenant, &id_or_name).await.map_err(unread)?;
+    let id = id.ok_or_else(missing)?;
+    let found = data_source_detail::load(database, tenant, &id).await.map_err(unread)?;
+    let (detail, version) = found.ok_or_else(missing)?;
+    Ok(Answer::document(&reading, &headers, version, detail))
 }

@@ -1,8 +1,8 @@
 //! What a change waits for, as a sentence with a name and a time.
 
+use crate::countersigning::progress;
 use client::reads::{ApprovalBody, DataSourceBody, JobBody};
 use domain::changes::Phase;
-use domain::vocabulary::Stage;
 
 /// What other contexts say about a change now.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,29 +62,15 @@ fn for_approval(approval: &ApprovalBody) -> String {
     if approval.state != "open" {
         return format!("waiting for the decision to be taken in: {}", approval.state);
     }
-    let stages: Vec<Stage> = serde_json::from_value(approval.stages.clone()).unwrap_or_default();
-    let signed = approval.signed.len();
-    for stage in stages {
-        let quorum = usize::try_from(stage.quorum).unwrap_or(usize::MAX);
-        let missing: Vec<String> = stage
-            .requirements
-            .iter()
-            .filter_map(|requirement| {
-                let wanted = usize::try_from(requirement.count).unwrap_or(usize::MAX);
-                let holds = |roles: &[String]| roles.contains(&requirement.role);
-                let held = approval.signed.iter().filter(|s| holds(&s.roles)).count();
-                let more = wanted.checked_sub(held).filter(|more| *more > 0)?;
-                Some(format!("{more} more with the role {}", requirement.role))
-            })
-            .collect();
-        if signed >= quorum && missing.is_empty() {
-            continue;
-        }
-        let roles =
-            if missing.is_empty() { String::new() } else { format!(" ({})", missing.join(", ")) };
-        return format!("waiting for approval: {signed} of {quorum} signatures{roles}");
-    }
-    "waiting for the approval to be granted".to_owned()
+    let Some(stage) = progress(approval).into_iter().find(|stage| !stage.complete) else {
+        return "waiting for the approval to be granted".to_owned();
+    };
+    let missing = stage.missing.iter();
+    let missing: Vec<String> =
+        missing.map(|it| format!("{} more with the role {}", it.count, it.role)).collect();
+    let roles =
+        if missing.is_empty() { String::new() } else { format!(" ({})", missing.join(", ")) };
+    format!("waiting for approval: {} of {} signatures{roles}", stage.signed, stage.quorum)
 }
 
 #[cfg(test)]
@@ -134,7 +120,10 @@ mod tests {
             sqlstate: None,
             counted: Vec::new(),
             created_at: "2026-11-20T07:00:00.000000Z".to_owned(),
+            started_at: None,
+            ended_at: None,
             finished_at: None,
+            result_sha256: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::platform::Platform;
 use anyhow::{Context as _, anyhow, bail};
-use client::reads::ChangeAnswer;
+use client::stories::ChangeAnswer;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,8 @@ use crate::output::{Document, Output};
 use crate::review::{self, Claimed};
 use crate::session::{Recorded, Session};
 use client::commands::Decide;
-use client::reads::{ApprovalBody, ChangeAnswer};
+use client::reads::ApprovalBody;
+use client::stories::ChangeAnswer;
 use domain::ids::{ApprovalId, ChangeId};
 use serde_json::Value;
 use std::path::Path;
@@ -23,6 +24,8 @@ struct Pending {
     approval: ApprovalId,
     bytes: Vec<u8>,
     manifest: Change,
+    /// Speaks in the change's trace.
+    session: Session,
 }
 
 /// Countersigns a change.
@@ -51,7 +54,7 @@ pub async fn approve(
     }
     let signature = approval(&key, pending.bytes)?;
     let decided = Decide::Approve { signature };
-    let recorded = send(session, pending.approval, repeat, &decided).await?;
+    let recorded = send(&pending.session, pending.approval, repeat, &decided).await?;
     told(output, "signed", &recorded)
 }
 
@@ -68,7 +71,7 @@ pub async fn reject(
     let pending = pending(session, id).await?;
     let statement = rejection(&key, &pending.manifest, &pending.bytes, &reason)?;
     let decided = Decide::Reject { statement, reason: Some(reason) };
-    let recorded = send(session, pending.approval, repeat, &decided).await?;
+    let recorded = send(&pending.session, pending.approval, repeat, &decided).await?;
     told(output, "rejected", &recorded)
 }
 
@@ -89,7 +92,8 @@ async fn pending(session: &Session, id: ChangeId) -> Result<Pending, CliError> {
         change_sha256: &body.change_sha256,
         manifest: &bytes,
     })?;
-    Ok(Pending { approval, bytes, manifest })
+    let session = session.in_trace(&answer.change.traceparent);
+    Ok(Pending { approval, bytes, manifest, session })
 }
 
 /// Parsing SQL takes time: not on the threads that talk.

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::Session;
 use client::ClientError;
-use client::reads::ChangeAnswer;
+use client::stories::ChangeAnswer;
 use domain::changes::Phase;
 use domain::ids::ChangeId;
 use serde_json::json;
@@ -187,13 +187,15 @@ mod tests {
             event: (*event).to_owned(),
             at: String::new(),
             actor: "prn_1".to_owned(),
+            version: 1,
             sequence: *sequence,
             hash: String::new(),
         };
         let history = events.iter().map(entry).collect();
         let change = ChangeDetail { history, ..ChangeDetail::default() };
         let waiting_for = waiting_for.map(str::to_owned);
-        ChangeAnswer { change, data_source: String::new(), waiting_for }
+        let data_source = String::new();
+        ChangeAnswer { change, data_source, waiting_for, countersigning: None, jobs: Vec::new() }
     }
 
     fn told(news: &[News]) -> Vec<String> {

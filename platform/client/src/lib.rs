@@ -8,6 +8,7 @@ pub mod commands;
 mod connection;
 mod error;
 pub mod reads;
+pub mod stories;
 
 pub use bodies::{ReceiptBody, receipt_body};
 pub use chunks::Chunks;

@@ -4,14 +4,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// In the list's order.
+    #[schema(schema_with = referred::<T>)]
     pub items: Vec<T>,
     /// To send as `page_token` for the next page; none on the last.
     pub next_page_token: Option<String>,
+}
+
+/// Items by reference: as a type's parameter they would be written out once more in every list.
+fn referred<T: ToSchema>() -> RefOr<Schema> {
+    let item = Ref::from_schema_name(T::name());
+    ArrayBuilder::new().items(item).description(Some("In the list's order.")).into()
 }
 
 /// A page of what a search found, newest first.
@@ -146,6 +155,8 @@ pub struct ChangeDetail {
     pub code: Option<String>,
     /// The schema afterwards.
     pub fingerprint_after: Option<String>,
+    /// W3C trace context of the request that drafted it: whoever decides on it goes on in the same trace.
+    pub traceparent: String,
     /// What somebody found after an unknown outcome.
     pub resolution: Option<Resolution>,
     /// When it was drafted.
@@ -178,7 +189,7 @@ pub struct StepBody {
     pub transactional: bool,
 }
 
-/// One event of a change's story.
+/// One event of an aggregate's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// The event's type.
@@ -187,26 +198,16 @@ pub struct HistoryEntry {
     pub at: String,
     /// Who.
     pub actor: String,
-    /// Its place in the log.
+    /// The aggregate's version since.
+    pub version: u64,
+    /// The commit's place in the log: what a receipt names.
     pub sequence: u64,
-    /// The commit's hash.
+    /// The commit's hash: what a receipt signs.
     pub hash: String,
 }
 
-/// A change with what other contexts say about it now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ChangeAnswer {
-    /// The document.
-    #[serde(flatten)]
-    pub change: ChangeDetail,
-    /// The target's name.
-    pub data_source: String,
-    /// What it waits for, if it waits: a sentence with a name and a time.
-    pub waiting_for: Option<String>,
-}
-
 /// An approval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalBody {
     /// `apr_...`
     pub id: String,
@@ -251,7 +252,7 @@ pub struct SignedBody {
 }
 
 /// A data source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DataSourceBody {
     /// `dsc_...`
     pub id: String,
@@ -306,8 +307,14 @@ pub struct JobBody {
     pub counted: Vec<String>,
     /// When it was dispatched.
     pub created_at: String,
+    /// When the agent began, by its clock.
+    pub started_at: Option<String>,
+    /// When the agent ended, by its clock.
+    pub ended_at: Option<String>,
     /// When the result was taken in.
     pub finished_at: Option<String>,
+    /// SHA-256 of the signed result.
+    pub result_sha256: Option<String>,
 }
 
 /// An agent.

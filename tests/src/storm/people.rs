@@ -4,7 +4,7 @@ use super::fleet::Fleet;
 use crate::target::connect_to;
 use anyhow::{Context as _, bail};
 use client::commands::{DraftChange, ResolveChange};
-use client::reads::ChangeAnswer;
+use client::stories::ChangeAnswer;
 use client::{Client, Credential, ReceiptBody};
 use domain::vocabulary::{Found, Start};
 use serde::Serialize;

@@ -232,7 +232,10 @@ mod tests {
             sqlstate: None,
             counted: Vec::new(),
             created_at: (now() - Duration::minutes(minutes)).to_rfc3339(),
+            started_at: None,
+            ended_at: None,
             finished_at: None,
+            result_sha256: None,
         };
         let facts = ApiFacts { jobs: Ok(vec![job(14)]), ..healthy() };
         assert!(judge(&facts, measure()).iter().all(|finding| finding.severity == Severity::Ok));
