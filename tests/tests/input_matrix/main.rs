@@ -3,6 +3,7 @@
 //! No answer is a 5xx, every status is one that the document names, every problem has its code, and the log does not
 //! grow by anything that was refused.
 
+mod foreigners;
 mod operations;
 
 use anyhow::Context as _;

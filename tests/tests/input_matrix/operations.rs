@@ -79,6 +79,11 @@ impl Operation {
         path
     }
 
+    /// A body of the right shape, if it takes one.
+    pub fn sample(&self) -> Option<Value> {
+        self.body.as_ref().map(sample)
+    }
+
     /// A body of the right shape, in each of its forms, each with one member of a wrong type.
     pub fn wrongly_typed(&self) -> Vec<Value> {
         let mut bodies = Vec::new();
