@@ -40,6 +40,7 @@ fn alike(text: &str) -> anyhow::Result<String> {
         (r"\b[a-z]{3}_[0-7][0-9a-z]{25}\b", "<id>"),
         (r"\b[0-9a-f]{64}\b", "<digest>"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "<time>"),
+        (r"\b\d+ ms\b", "<duration>"),
     ];
     let mut text = text.to_owned();
     for (pattern, name) in rules {
