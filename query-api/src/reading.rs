@@ -10,7 +10,7 @@ use chassis::{Caller, Problem};
 use http::HeaderMap;
 use http::request::Parts;
 use ledger::{MIN_POSITION_HEADER, PositionMark};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest that a reader may ask to wait (`Prefer: wait=`), seconds.
 pub const LONGEST_WAIT_SECONDS: u64 = 30;
@@ -27,6 +27,8 @@ pub struct Reading {
     pub tenant: String,
     /// The answer holds everything up to here.
     pub served: PositionMark,
+    /// How long the caller waits, whatever for.
+    pub until: Instant,
 }
 
 impl FromRequestParts<AppState> for Reading {
@@ -38,8 +40,9 @@ impl FromRequestParts<AppState> for Reading {
             return Err(Problem::of(&AUTH_FORBIDDEN).detail("this service reads no tenant's data"));
         }
         let tenant = caller.acting_in(&parts.headers)?;
+        let until = Instant::now() + patience(&parts.headers);
         let served = fresh(&parts.headers, state).await?;
-        Ok(Self { caller, tenant, served })
+        Ok(Self { caller, tenant, served, until })
     }
 }
 
@@ -54,13 +57,15 @@ pub(crate) async fn fresh(headers: &HeaderMap, state: &AppState) -> Result<Posit
     Ok(state.progress.served())
 }
 
-/// The same for the search index.
+/// The same for the search index, in what is left of the time.
 pub(crate) async fn fresh_search(
     headers: &HeaderMap,
     state: &AppState,
+    until: Instant,
 ) -> Result<PositionMark, Problem> {
     if let Some(mark) = wanted(headers, state)? {
-        let reached = state.search.reached(mark.sequence, patience(headers)).await;
+        let left = until.saturating_duration_since(Instant::now());
+        let reached = state.search.reached(mark.sequence, left).await;
         reached.map_err(|behind| {
             Problem::of(&SEARCH_NOT_REACHED).detail(behind.to_string()).retry_after(1)
         })?;
