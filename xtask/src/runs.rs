@@ -6,8 +6,12 @@ use anyhow::{Context as _, Result};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-/// The long loop of `platform/event-log/tests/suite`.
+/// The long loops of `platform/event-log/tests/suite`, and what they read.
 const MODEL: &str = "against_model::many_scripts_agree_with_the_model";
+const MODEL_SEEDS: &str = "COUNTERSIGN_MODEL_SEEDS";
+const UNREST: &str = "unrest::callers_meet_their_own_writes_in_a_long_unrest";
+const UNREST_ROUNDS: &str = "COUNTERSIGN_UNREST_ROUNDS";
+const UNREST_SEED: &str = "COUNTERSIGN_UNREST_SEED";
 
 /// Every test of the workspace, on binaries built now.
 pub fn test(words: &[String]) -> Result<()> {
@@ -36,28 +40,43 @@ pub fn scenario(name: &str, words: &[String]) -> Result<()> {
     steps::run(name, &mut command)
 }
 
-/// A long run: the scenario program, or the appender against its model.
+/// A long run: the scenario program, or a test of the appender that `test` leaves out.
 pub fn storm(words: &[String]) -> Result<()> {
-    match words.split_first() {
-        Some((first, rest)) if first == "model" => model(rest),
-        Some(_) | None => scenario("storm", words),
+    let (first, rest) = words.split_first().map_or(("", words), |(it, rest)| (it.as_str(), rest));
+    match first {
+        "model" => appender("storm model", MODEL, &numbers(rest, &[("--seeds", MODEL_SEEDS)])?),
+        "cluster" => {
+            let options = [("--rounds", UNREST_ROUNDS), ("--seed", UNREST_SEED)];
+            appender("storm cluster", UNREST, &numbers(rest, &options)?)
+        }
+        _ => scenario("storm", words),
     }
 }
 
-/// Many random scripts against the model, one server and three: a test that `test` leaves out.
-fn model(words: &[String]) -> Result<()> {
-    let seeds = match words {
-        [] => 100,
-        [name, number] if name == "--seeds" => number.parse::<u64>().context("not a number")?,
-        _ => anyhow::bail!("storm model takes --seeds N and nothing else"),
-    };
+/// `--name N` each, as the variables that a test reads.
+fn numbers<'o>(words: &[String], options: &[(&str, &'o str)]) -> Result<Vec<(&'o str, String)>> {
+    let given = words.chunks(2).map(|pair| {
+        let option = pair.first().and_then(|word| options.iter().find(|(name, _)| name == word));
+        let (_, variable) = option.with_context(|| {
+            let names: Vec<_> = options.iter().map(|(name, _)| format!("{name} N")).collect();
+            format!("it takes {} and nothing else", names.join(", "))
+        })?;
+        let number = pair.get(1).context("a number is missing")?;
+        number.parse::<u64>().with_context(|| format!("{number:?} is not a number"))?;
+        Ok((*variable, number.clone()))
+    });
+    given.collect()
+}
+
+/// One long test of `platform/event-log/tests/suite`.
+fn appender(name: &str, test: &str, variables: &[(&str, String)]) -> Result<()> {
     preflight::serving()?;
     let binaries = builds::binaries()?;
-    let harness = ["--ignored", "--exact", MODEL, "--nocapture"];
+    let harness = ["--ignored", "--exact", test, "--nocapture"];
     let words = ["test", "--workspace", "--test", "suite", "--"].into_iter().chain(harness);
     let mut command = steps::cargo(words);
-    command.env(BIN_DIR, binaries.folder()?).env("COUNTERSIGN_MODEL_SEEDS", seeds.to_string());
-    steps::run("storm model", &mut command)
+    command.env(BIN_DIR, binaries.folder()?).envs(variables.iter().map(|(n, v)| (n, v)));
+    steps::run(name, &mut command)
 }
 
 /// The benchmarks, on release builds of everything that they run.
@@ -96,6 +115,17 @@ mod tests {
     fn a_named_package_is_tested_alone() {
         let named = words("-p countersign-domain --lib");
         assert_eq!(test_words(&named), ["test", "-p", "countersign-domain", "--lib"]);
+    }
+
+    #[test]
+    fn numbers_of_a_long_test_are_named_one_by_one() {
+        let options = [("--rounds", "ROUNDS"), ("--seed", "SEED")];
+        assert_eq!(numbers(&words(""), &options).unwrap(), []);
+        let both = numbers(&words("--seed 7 --rounds 20"), &options).unwrap();
+        assert_eq!(both, [("SEED", "7".to_owned()), ("ROUNDS", "20".to_owned())]);
+        for wrong in ["--seeds 7", "--seed", "--seed x", "7"] {
+            assert!(numbers(&words(wrong), &options).is_err(), "{wrong}");
+        }
     }
 
     #[test]
