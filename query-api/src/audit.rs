@@ -53,7 +53,7 @@ pub struct AuditQuery {
 
 /// Search what happened, newest first.
 #[utoipa::path(get, path = "/v1/audit/events", tag = "audit", params(AuditQuery),
-    responses((status = 200, body = AuditPage), Problem))]
+    responses((status = 200, description = "A page of the events that were found, the newest first", body = AuditPage), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn search_events(
     State(state): State<AppState>,
@@ -62,7 +62,7 @@ pub async fn search_events(
     StrictQuery(query): StrictQuery<AuditQuery>,
 ) -> Answered {
     let scope = scope(&reading.caller, &reading.tenant, query.tenant.as_deref())?;
-    let served = fresh_search(&headers, &state).await?;
+    let served = fresh_search(&headers, &state, reading.until).await?;
     let bound = [
         query.tenant.as_deref(),
         query.q.as_deref(),
