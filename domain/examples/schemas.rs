@@ -13,9 +13,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     for event in registry::all() {
         let path = event.path();
+        let sample = event.sample_path();
         writeln!(
             table,
-            "| `{}` | `{}` | `{}` | {} | [v{}](../{path}) |",
+            "| `{}` | `{}` | `{}` | {} | [v{}](../{path}) · [sample](../{sample}) |",
             event.event_type, event.aggregate_type, event.context, event.meaning, event.version
         )?;
         let text = format!("{}\n", serde_json::to_string_pretty(&event.schema)?);

@@ -54,7 +54,16 @@ pub struct Registered {
 impl Registered {
     /// Where the schema is checked in.
     pub fn path(&self) -> String {
-        format!("schemas/events/{}/{}.v{}.json", self.context, self.event_type, self.version)
+        format!("schemas/events/{}", self.file())
+    }
+
+    /// Where its golden sample is checked in.
+    pub fn sample_path(&self) -> String {
+        format!("schemas/samples/{}", self.file())
+    }
+
+    fn file(&self) -> String {
+        format!("{}/{}.v{}.json", self.context, self.event_type, self.version)
     }
 }
 

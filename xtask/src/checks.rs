@@ -22,7 +22,7 @@ pub fn run() -> Result<()> {
 
 fn programs() -> Vec<(&'static str, Command)> {
     let format = steps::cargo(["fmt", "--all", "--check"]);
-    let tests = ["--test", "tidy", "--test", "dependency_picture"];
+    let tests = ["--test", "tidy", "--test", "dependency_picture", "--test", "samples"];
     let quietly = ["test", "--quiet", "--workspace", "--no-fail-fast"];
     let tidy = steps::cargo([quietly.as_slice(), &tests].concat());
     let lints = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -33,7 +33,7 @@ fn programs() -> Vec<(&'static str, Command)> {
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     vec![
         ("format", format),
-        ("tidy and dependencies", tidy),
+        ("tidy, dependencies and golden samples", tidy),
         ("lints", steps::cargo(lints)),
         ("lints of the forensic build", steps::cargo(forensic)),
         ("documentation", documentation),

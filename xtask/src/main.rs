@@ -3,10 +3,13 @@
 
 mod builds;
 mod checks;
+mod compatibility;
 mod environment;
 mod generated;
+mod history;
 mod openapi;
 mod preflight;
+mod released;
 mod runs;
 mod schemas;
 mod steps;
