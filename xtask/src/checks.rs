@@ -1,7 +1,7 @@
 //! `cargo xtask check`: everything that needs no server. All of it runs, so that one round names
 //! every failure.
 
-use crate::{openapi, preflight, schemas, steps};
+use crate::{openapi, preflight, problems, schemas, steps};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -10,6 +10,7 @@ pub fn run() -> Result<()> {
     preflight::checking()?;
     let mut outcomes: Vec<_> =
         programs().into_iter().map(|(name, mut command)| steps::run(name, &mut command)).collect();
+    outcomes.push(problems::run());
     outcomes.push(schemas::run(true));
     outcomes.push(openapi::run(true));
     let failed: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();

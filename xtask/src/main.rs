@@ -9,6 +9,7 @@ mod generated;
 mod history;
 mod openapi;
 mod preflight;
+mod problems;
 mod released;
 mod runs;
 mod schemas;

@@ -1,7 +1,12 @@
 //! The `OpenAPI` document says what every command needs and answers.
 
-use countersign_command_api::open_api_json;
+use crate::world::World;
+use axum::body::{Body, to_bytes};
+use countersign_command_api::{open_api_json, problem};
+use domain::refusal::Kind;
 use serde_json::{Value, json};
+use std::path::Path;
+use tower::ServiceExt as _;
 
 #[test]
 fn every_command_documents_its_headers_and_its_problems() {
@@ -34,11 +39,39 @@ fn every_command_documents_its_headers_and_its_problems() {
 }
 
 #[test]
-fn every_reference_in_the_document_leads_somewhere() {
-    let text = open_api_json().unwrap();
-    let document: Value = serde_json::from_str(&text).unwrap();
-    for reference in text.split("\"$ref\": \"#").skip(1) {
-        let pointer = reference.split('"').next().unwrap();
-        assert!(document.pointer(pointer).is_some(), "{pointer}");
+fn every_problem_and_refusal_has_a_page_that_says_the_same() {
+    let problems = chassis::problem::CATALOGUE.iter().chain(problem::CATALOGUE);
+    let problems = problems.map(|entry| (entry.code, entry.status, entry.sentence));
+    let refusals = domain::refusal::catalogue().into_iter().map(|entry| {
+        let status = match entry.kind {
+            Kind::NotFound => 404,
+            Kind::Forbidden => 403,
+            Kind::Conflict => 409,
+            Kind::Invalid => 422,
+        };
+        (entry.code, status, entry.sentence)
+    });
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems");
+    for (code, status, sentence) in problems.chain(refusals) {
+        let page = std::fs::read_to_string(pages.join(format!("{code}.md"))).unwrap_or_default();
+        let head = format!("# `{code}`\n\n**{status}**: {sentence}.\n\n");
+        assert!(page.starts_with(&head), "docs/problems/{code}.md does not begin with {head:?}");
     }
+    for code in sql::CutError::CODES {
+        assert!(pages.join(format!("{code}.md")).exists(), "{code} has no page");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_served_to_anybody_as_it_is_checked_in() {
+    let world = World::start().await.unwrap();
+    let request = http::Request::get("/openapi.json").body(Body::empty()).unwrap();
+    let answer = world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let served = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    let served: Value = serde_json::from_slice(&served).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/openapi/command-api.json");
+    let checked_in = std::fs::read_to_string(path).unwrap();
+    assert_eq!(served, serde_json::from_str::<Value>(&checked_in).unwrap());
+    world.stop().await;
 }
