@@ -14,7 +14,7 @@ use trust::spiffe::SpiffeId;
 
 /// Make an agent known; its SPIFFE ID follows from tenant and name.
 #[utoipa::path(post, path = "/v1/agents", tag = "agents", request_body = EnrollAgent,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn enroll_agent(
     State(state): State<AppState>,

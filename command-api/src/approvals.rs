@@ -27,7 +27,7 @@ const LONGEST_KEYID: usize = 128;
 
 /// Open an approval of a fixed manifest.
 #[utoipa::path(post, path = "/v1/approvals", tag = "approvals", request_body = OpenApproval,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %ask.body.change))]
 pub async fn open_approval(
     State(state): State<AppState>,
@@ -68,7 +68,7 @@ pub async fn open_approval(
 /// Countersign or reject, with one's own key.
 #[utoipa::path(post, path = "/v1/approvals/{approval_id}/decisions", tag = "approvals",
     params(("approval_id" = String, Path, description = "The approval")), request_body = Decide,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn decide_approval(
     State(state): State<AppState>,
@@ -154,7 +154,7 @@ fn rejection(
 /// Close the approval of a change that was taken back.
 #[utoipa::path(post, path = "/v1/approvals/{approval_id}/close", tag = "approvals",
     params(("approval_id" = String, Path, description = "The approval")), request_body = Nothing,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn close_approval(
     State(state): State<AppState>,

@@ -40,7 +40,7 @@ pub fn manifest(
 /// The live schema is known and the manifest fixed: people may sign.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/request-approval", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RequestApproval,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn request_approval(
     State(state): State<AppState>,
@@ -66,7 +66,7 @@ pub async fn request_approval(
 /// The checks did not pass.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/fail-check", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = FailCheck,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn fail_check(
     State(state): State<AppState>,
@@ -82,7 +82,7 @@ pub async fn fail_check(
 /// Enough people signed.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-approval", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordApproval,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_approval(
     State(state): State<AppState>,
@@ -97,7 +97,7 @@ pub async fn record_approval(
 /// Somebody rejected it.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-rejection", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordRejection,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_rejection(
     State(state): State<AppState>,
@@ -112,7 +112,7 @@ pub async fn record_rejection(
 /// The schema lock is held and the job about to be sent.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-dispatch", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordDispatch,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_dispatch(
     State(state): State<AppState>,
@@ -127,7 +127,7 @@ pub async fn record_dispatch(
 /// The job was never recorded, so that nothing can run.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/fail-dispatch", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = FailDispatch,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn fail_dispatch(
     State(state): State<AppState>,
@@ -148,7 +148,7 @@ pub async fn fail_dispatch(
 /// The job's verified result was taken in: what it says is read from the job, not from the caller.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/record-result", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = RecordResult,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn record_result(
     State(state): State<AppState>,

@@ -28,7 +28,7 @@ pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024;
 
 /// Draft a change; with `submit`, submit it in the same commit.
 #[utoipa::path(post, path = "/v1/changes", tag = "changes", request_body = DraftChange,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn draft_change(
     State(state): State<AppState>,
@@ -115,7 +115,7 @@ fn refused(error: &CutError) -> Problem {
 /// Ask for checks and approval of a drafted change.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/submit", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = Nothing,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn submit_change(
     State(state): State<AppState>,
@@ -129,7 +129,7 @@ pub async fn submit_change(
 /// Start an approved change that waits for its release.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/start", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = Nothing,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn start_change(
     State(state): State<AppState>,
@@ -143,7 +143,7 @@ pub async fn start_change(
 /// Say how a change ended whose outcome nobody knew, after looking at its database.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/resolve", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = ResolveChange,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn resolve_change(
     State(state): State<AppState>,
@@ -159,7 +159,7 @@ pub async fn resolve_change(
 /// Take a change back: its author, or somebody who operates the tenant.
 #[utoipa::path(post, path = "/v1/changes/{change_id}/cancel", tag = "changes",
     params(("change_id" = String, Path, description = "The change")), request_body = Nothing,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn cancel_change(
     State(state): State<AppState>,

@@ -19,7 +19,7 @@ const MAX_LABEL_BYTES: usize = 63;
 
 /// Register a data source: exactly one database with its own environment.
 #[utoipa::path(post, path = "/v1/data-sources", tag = "catalog", request_body = RegisterDataSource,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn register_data_source(
     State(state): State<AppState>,
@@ -74,7 +74,7 @@ fn labels(labels: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>,
 /// Take the schema lock for a change, or wait in line for it.
 #[utoipa::path(post, path = "/v1/data-sources/{data_source_id}/request-lock", tag = "catalog",
     params(("data_source_id" = String, Path, description = "The data source")), request_body = LockFor,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn request_lock(
     State(state): State<AppState>,
@@ -89,7 +89,7 @@ pub async fn request_lock(
 /// Give the schema lock back; the next change in line gets it.
 #[utoipa::path(post, path = "/v1/data-sources/{data_source_id}/release-lock", tag = "catalog",
     params(("data_source_id" = String, Path, description = "The data source")), request_body = LockFor,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn release_lock(
     State(state): State<AppState>,

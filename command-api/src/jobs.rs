@@ -27,7 +27,7 @@ const CLOCKS_DIFFER_SECONDS: i64 = 120;
 
 /// Record a signed job, before it is sent.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs", request_body = DispatchJob,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %ask.body.change))]
 pub async fn dispatch_job(
     State(state): State<AppState>,
@@ -69,7 +69,7 @@ pub async fn dispatch_job(
 /// Take in an agent's signed result.
 #[utoipa::path(post, path = "/v1/jobs/{job_id}/record-result", tag = "jobs",
     params(("job_id" = String, Path, description = "The job")), request_body = RecordJobResult,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all, fields(job.id = %job))]
 pub async fn record_job_result(
     State(state): State<AppState>,

@@ -17,7 +17,7 @@ const ISSUE_TOKEN: &str = "issue_token";
 
 /// Make a person or a service known.
 #[utoipa::path(post, path = "/v1/principals", tag = "identity", request_body = CreatePrincipal,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn create_principal(
     State(state): State<AppState>,
@@ -40,7 +40,7 @@ pub async fn create_principal(
 /// Accept a bearer token; the caller made it and sends only its digest.
 #[utoipa::path(post, path = "/v1/principals/{principal_id}/tokens", tag = "identity",
     params(("principal_id" = String, Path, description = "The principal")), request_body = IssueToken,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn issue_token(
     State(state): State<AppState>,
@@ -63,7 +63,7 @@ pub async fn issue_token(
 /// Accept a bearer token no longer.
 #[utoipa::path(post, path = "/v1/principals/{principal_id}/revoke-token", tag = "identity",
     params(("principal_id" = String, Path, description = "The principal")), request_body = RevokeToken,
-    responses((status = 202, body = ReceiptBody), Problem))]
+    responses((status = 202, description = "It is recorded; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn revoke_token(
     State(state): State<AppState>,

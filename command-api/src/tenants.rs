@@ -14,7 +14,7 @@ use event_log::Target;
 
 /// Create a tenant. It lives in this shard for ever.
 #[utoipa::path(post, path = "/v1/tenants", tag = "identity", request_body = CreateTenant,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn create_tenant(
     State(state): State<AppState>,

@@ -16,7 +16,7 @@ use trust::statement::{Root, RootRef};
 
 /// Publish a version of the tenant's trust root, signed by its own threshold.
 #[utoipa::path(post, path = "/v1/trust-roots", tag = "identity", request_body = PublishTrustRoot,
-    responses((status = 201, body = ReceiptBody), Problem))]
+    responses((status = 201, description = "It is made; the receipt of its commit", body = ReceiptBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn publish_trust_root(
     State(state): State<AppState>,

@@ -27,7 +27,7 @@ pub struct AgentsQuery {
 
 /// List the tenant's agents, newest first.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents", params(AgentsQuery),
-    responses((status = 200, body = Page<AgentBody>), Problem))]
+    responses((status = 200, description = "A page of the agents, the newest first", body = Page<AgentBody>), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_agents(
     State(state): State<AppState>,
@@ -43,7 +43,7 @@ pub async fn list_agents(
 /// Read one agent, by id or name.
 #[utoipa::path(get, path = "/v1/agents/{id_or_name}", tag = "agents",
     params(("id_or_name" = String, Path, description = "Its id or name")),
-    responses((status = 200, body = AgentBody), Problem))]
+    responses((status = 200, description = "The agent", body = AgentBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_agent(
     State(state): State<AppState>,

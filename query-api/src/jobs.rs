@@ -65,7 +65,7 @@ pub struct JobsQuery {
 
 /// List the tenant's jobs, newest first.
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
-    responses((status = 200, body = Page<JobBody>), Problem))]
+    responses((status = 200, description = "A page of the jobs, the newest first", body = Page<JobBody>), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_jobs(
     State(state): State<AppState>,
@@ -85,7 +85,7 @@ pub async fn list_jobs(
 /// Read a job.
 #[utoipa::path(get, path = "/v1/jobs/{job_id}", tag = "jobs",
     params(("job_id" = String, Path, description = "The job")),
-    responses((status = 200, body = JobBody), Problem))]
+    responses((status = 200, description = "The job", body = JobBody), Problem))]
 #[tracing::instrument(skip_all, fields(job.id = %job))]
 pub async fn get_job(
     State(state): State<AppState>,

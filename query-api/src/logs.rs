@@ -39,7 +39,7 @@ pub struct CommitsQuery {
 /// Read where a log starts and ends.
 #[utoipa::path(get, path = "/v1/logs/{log}", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin")),
-    responses((status = 200, body = LogBody), Problem))]
+    responses((status = 200, description = "The log and its ends", body = LogBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_log(
     State(state): State<AppState>,
@@ -62,7 +62,7 @@ pub async fn get_log(
 /// An answer that breaks off has failed in between: read on after the last whole line.
 #[utoipa::path(get, path = "/v1/logs/{log}/commits", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin"), CommitsQuery),
-    responses((status = 200, content_type = "application/x-ndjson", body = String), Problem))]
+    responses((status = 200, description = "One message of the log a line", content_type = "application/x-ndjson", body = String), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_commits(
     State(state): State<AppState>,
@@ -82,7 +82,7 @@ pub async fn list_commits(
     params(("log" = String, Path, description = "The log's origin"),
         ("tenant" = String, Path, description = "Whose blob"),
         ("sha256" = String, Path, description = "Its SHA-256, 64 lower-case hexadecimal digits")),
-    responses((status = 200, content_type = "application/octet-stream", body = String), Problem))]
+    responses((status = 200, description = "The exact bytes of the blob", content_type = "application/octet-stream", body = String), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_blob(
     State(state): State<AppState>,

@@ -14,7 +14,7 @@ use trust::encoding::to_base64;
 
 /// Read the tenant's current trust root. A site pins what its own operator checked, never what this says.
 #[utoipa::path(get, path = "/v1/trust-root", tag = "identity",
-    responses((status = 200, body = TrustRootBody), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
+    responses((status = 200, description = "The newest root", body = TrustRootBody), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_trust_root(
     State(state): State<AppState>,

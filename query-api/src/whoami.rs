@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// Read who the caller is, in which tenant, with which roles.
 #[utoipa::path(get, path = "/v1/whoami", tag = "identity",
-    responses((status = 200, body = WhoamiBody), Problem))]
+    responses((status = 200, description = "The caller", body = WhoamiBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn whoami(reading: Reading) -> Answered {
     let roles = reading.caller.roles.iter().map(word).collect::<Result<_, _>>()?;

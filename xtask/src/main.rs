@@ -8,6 +8,7 @@ mod environment;
 mod generated;
 mod history;
 mod openapi;
+mod openapi_lint;
 mod preflight;
 mod problems;
 mod released;
@@ -48,7 +49,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
-    /// Long runs under attack: `storm kills --changes N --seed S`, `storm model --seeds N`.
+    /// Long runs under attack: `storm kills --changes N --seed S`, `storm cluster --rounds N --seed S`,
+    /// `storm model --seeds N`.
     Storm {
         /// Passed to the scenario program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

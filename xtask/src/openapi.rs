@@ -1,7 +1,7 @@
 //! `cargo xtask openapi`: the `OpenAPI` documents, as the two APIs print them.
 
 use crate::generated::{self, Files};
-use crate::{builds, environment, steps};
+use crate::{builds, environment, openapi_lint, steps};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::process::Command;
@@ -12,10 +12,16 @@ pub fn run(check: bool) -> Result<()> {
     let name = if check { "openapi --check" } else { "openapi" };
     steps::step(name, &format!("cargo xtask {name}"), || {
         let mut files = Files::new();
+        let mut broken = Vec::new();
         for api in ["command-api", "query-api"] {
             let text = steps::printed(Command::new(built.path(api)?).arg("openapi"))?;
             let text = document(&text).with_context(|| format!("printed by {api}"))?;
+            let said = openapi_lint::broken(&serde_json::from_str(&text)?);
+            broken.extend(said.into_iter().map(|what| format!("{api}: {what}")));
             files.insert(format!("schemas/openapi/{api}.json"), text);
+        }
+        if !broken.is_empty() {
+            bail!("{}\nhow a route is documented: docs/how-to/add-a-route.md", broken.join("\n"));
         }
         generated::settle(&environment::root(), &files, check, "cargo xtask openapi")
     })
