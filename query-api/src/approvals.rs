@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Answered};
 use crate::paging::Paging;
-use crate::problem::unread;
+use crate::problem::{being_rebuilt, unread};
 use crate::reading::Reading;
 use crate::state::AppState;
 use axum::extract::State;
@@ -80,8 +80,11 @@ pub async fn list_approvals(
 
 /// Read an approval and how it came about. The `ETag` is its version.
 #[utoipa::path(get, path = "/v1/approvals/{approval_id}", tag = "approvals",
-    params(("approval_id" = String, Path, description = "The approval")),
-    responses((status = 200, description = "The approval", body = ApprovalDetail), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
+    params(("approval_id" = String, Path, description = "The approval"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag that the caller has: the same version is 304")),
+    responses((status = 200, description = "The approval", body = ApprovalDetail,
+            headers(("ETag" = String, description = "The version that this is"))),
+        (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all, fields(approval.id = %approval))]
 pub async fn get_approval(
     State(state): State<AppState>,
@@ -89,8 +92,11 @@ pub async fn get_approval(
     PathId(approval): PathId<ApprovalId>,
     headers: HeaderMap,
 ) -> Answered {
-    let found = approval_detail::load(&state.database, &reading.tenant, approval).await;
-    let found = found.map_err(unread)?;
+    let (database, tenant) = (&state.database, reading.tenant.as_str());
+    let found = approval_detail::load(database, tenant, approval).await.map_err(unread)?;
+    if found.is_none() && approvals::exists(database, tenant, approval).await.map_err(unread)? {
+        return Err(being_rebuilt());
+    }
     let (detail, version) = found.ok_or_else(|| Problem::refusal(&ApprovalError::NotFound))?;
     Ok(Answer::document(&reading, &headers, version, detail))
 }

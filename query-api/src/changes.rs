@@ -1,8 +1,8 @@
 //! Changes: the list, the whole story of one, its exact SQL and manifest.
 
-use crate::answer::{Answer, Answered, has_version};
+use crate::answer::{Answer, Answered};
 use crate::paging::Paging;
-use crate::problem::{NO_MANIFEST, unread};
+use crate::problem::{NO_MANIFEST, being_rebuilt, unread};
 use crate::reading::Reading;
 use crate::state::AppState;
 use crate::waiting::{Facts, sentence};
@@ -17,6 +17,7 @@ use domain::ids::ChangeId;
 use http::HeaderMap;
 use projections::{approval_detail, change_detail, change_list, data_source_detail, jobs};
 use serde::Deserialize;
+use trust::encoding::Sha256Digest;
 use utoipa::IntoParams;
 
 /// What may follow `GET /v1/changes?`.
@@ -54,10 +55,14 @@ pub async fn list_changes(
     Ok(Answer::page(&reading, paging.page(listed.map_err(unread)?)))
 }
 
-/// Read the whole story of a change. The `ETag` is its version.
+/// Read the whole story of a change. The `ETag` is its version; while others have more to say of it, the version with a
+/// digest of what they say. `If-Match` takes both.
 #[utoipa::path(get, path = "/v1/changes/{change_id}", tag = "changes",
-    params(("change_id" = String, Path, description = "The change")),
-    responses((status = 200, description = "The change, and what it waits for", body = ChangeAnswer), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
+    params(("change_id" = String, Path, description = "The change"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag that the caller has: the same version is 304")),
+    responses((status = 200, description = "The change, and what it waits for", body = ChangeAnswer,
+            headers(("ETag" = String, description = "The version that this is"))),
+        (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all, fields(change.id = %change))]
 pub async fn get_change(
     State(state): State<AppState>,
@@ -67,10 +72,8 @@ pub async fn get_change(
 ) -> Answered {
     let (detail, version) = find(&state, &reading, change).await?;
     let answer = with_context(&state, &reading, change, detail).await?;
-    if is_settled(&answer) && has_version(&headers, version) {
-        return Ok(Answer::not_modified(&reading, version));
-    }
-    Ok(Answer::json(&reading, answer).version(version))
+    let tag = tag(version, &answer)?;
+    Ok(Answer::tagged(&reading, &headers, &tag, answer))
 }
 
 /// Read the exact bytes of a change's SQL.
@@ -109,16 +112,30 @@ async fn find(
     reading: &Reading,
     change: ChangeId,
 ) -> Result<(ChangeDetail, u64), Problem> {
-    let found = change_detail::load(&state.database, &reading.tenant, change).await;
-    found.map_err(unread)?.ok_or_else(|| Problem::refusal(&ChangeError::NotFound))
+    let (database, tenant) = (&state.database, reading.tenant.as_str());
+    let found = change_detail::load(database, tenant, change).await.map_err(unread)?;
+    if found.is_none() && change_list::exists(database, tenant, change).await.map_err(unread)? {
+        return Err(being_rebuilt());
+    }
+    found.ok_or_else(|| Problem::refusal(&ChangeError::NotFound))
 }
 
-/// The answer also holds what other contexts say, which the version does not cover: they have nothing more to say.
+/// The change's version, which covers everything once others have nothing more to say.
+fn tag(version: u64, answer: &ChangeAnswer) -> Result<String, Problem> {
+    if is_settled(answer) {
+        return Ok(version.to_string());
+    }
+    let body = serde_json::to_vec(answer).map_err(|error| Problem::internal(&error))?;
+    let digest = Sha256Digest::of(&body).to_string();
+    Ok(format!("{version}-{}", digest.get(..16).unwrap_or_default()))
+}
+
+/// What other contexts say, which the version does not cover, is all said.
 fn is_settled(answer: &ChangeAnswer) -> bool {
     let is_open = |state: &str| state == "open" || state == "dispatched";
     answer.waiting_for.is_none()
         && !answer.countersigning.as_ref().is_some_and(|it| is_open(&it.state))
-        && !answer.jobs.iter().any(|it| is_open(&it.job.state))
+        && answer.jobs.iter().all(|it| it.steps.is_some() && !is_open(&it.job.state))
 }
 
 async fn with_context(
@@ -136,7 +153,8 @@ async fn with_context(
     };
     let source = data_source_detail::load(database, tenant, &change.data_source_id);
     let jobs = jobs::of_change(database, tenant, id);
-    let (approval, source, jobs) = tokio::try_join!(approval, source, jobs).map_err(unread)?;
+    let (approval, source, (jobs, more_jobs)) =
+        tokio::try_join!(approval, source, jobs).map_err(unread)?;
     let (approval, source) = (approval.map(|it| it.0), source.map(|it| it.0.data_source));
     let phase = serde_json::from_value(change.state.clone().into())
         .map_err(|error| Problem::internal(&error))?;
@@ -151,6 +169,7 @@ async fn with_context(
         Some(detail) => Some(countersigning::told(state, tenant, detail).await?),
         None => None,
     };
+    let checks = executions::checks(&jobs);
     let jobs = executions::told(state, tenant, jobs).await?;
-    Ok(ChangeAnswer { change, data_source, waiting_for, countersigning, jobs })
+    Ok(ChangeAnswer { change, data_source, waiting_for, countersigning, checks, jobs, more_jobs })
 }

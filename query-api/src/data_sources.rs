@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Answered};
 use crate::paging::Paging;
-use crate::problem::unread;
+use crate::problem::{being_rebuilt, unread};
 use crate::reading::Reading;
 use crate::state::AppState;
 use axum::extract::State;
@@ -44,8 +44,11 @@ pub async fn list_data_sources(
 
 /// Read a data source, by id or name, with who waits for it and what happened last. The `ETag` is its version.
 #[utoipa::path(get, path = "/v1/data-sources/{id_or_name}", tag = "catalog",
-    params(("id_or_name" = String, Path, description = "Its id or name")),
-    responses((status = 200, description = "The data source", body = DataSourceDetail), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
+    params(("id_or_name" = String, Path, description = "Its id or name"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag that the caller has: the same version is 304")),
+    responses((status = 200, description = "The data source", body = DataSourceDetail,
+            headers(("ETag" = String, description = "The version that this is"))),
+        (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_data_source(
     State(state): State<AppState>,
@@ -58,6 +61,6 @@ pub async fn get_data_source(
     let id = data_sources::id(database, tenant, &id_or_name).await.map_err(unread)?;
     let id = id.ok_or_else(missing)?;
     let found = data_source_detail::load(database, tenant, &id).await.map_err(unread)?;
-    let (detail, version) = found.ok_or_else(missing)?;
+    let (detail, version) = found.ok_or_else(being_rebuilt)?;
     Ok(Answer::document(&reading, &headers, version, detail))
 }

@@ -1,6 +1,6 @@
 //! The tenant's newest trust root, as its signers signed it.
 
-use crate::answer::{Answer, Answered, has_version};
+use crate::answer::{Answer, Answered};
 use crate::problem::unread;
 use crate::reading::Reading;
 use crate::state::AppState;
@@ -14,7 +14,10 @@ use trust::encoding::to_base64;
 
 /// Read the tenant's current trust root. A site pins what its own operator checked, never what this says.
 #[utoipa::path(get, path = "/v1/trust-root", tag = "identity",
-    responses((status = 200, description = "The newest root", body = TrustRootBody), (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag that the caller has: the same version is 304")),
+    responses((status = 200, description = "The newest root", body = TrustRootBody,
+            headers(("ETag" = String, description = "The version that this is"))),
+        (status = 304, description = "The caller has this version (If-None-Match)"), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_trust_root(
     State(state): State<AppState>,
@@ -23,9 +26,6 @@ pub async fn get_trust_root(
 ) -> Answered {
     let found = trust_roots::current(&state.database, &reading.tenant).await.map_err(unread)?;
     let current = found.ok_or_else(|| Problem::refusal(&TrustRootError::NotFound))?;
-    if has_version(&headers, current.version) {
-        return Ok(Answer::not_modified(&reading, current.version));
-    }
     let envelope = current.envelope_sha256.to_string();
     let bytes = state.named_blob(&reading.tenant, &envelope).await?;
     let body = TrustRootBody {
@@ -33,5 +33,5 @@ pub async fn get_trust_root(
         sha256: current.sha256.to_string(),
         envelope: to_base64(&bytes),
     };
-    Ok(Answer::json(&reading, body).version(current.version))
+    Ok(Answer::document(&reading, &headers, current.version, body))
 }

@@ -16,6 +16,7 @@ const RULES: &[Rule] = &[
     operations::operations_are_named,
     operations::operations_are_described,
     operations::operations_answer,
+    operations::versions_can_be_compared,
     operations::callers_are_known,
     operations::parameters_are_described,
     operations::commands_are_idempotent,

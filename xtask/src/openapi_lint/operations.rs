@@ -81,6 +81,26 @@ pub fn operations_answer(document: &Value) -> Vec<String> {
     found
 }
 
+/// An operation that answers 304 takes `If-None-Match`, and gives the `ETag` to send there.
+pub fn versions_can_be_compared(document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for operation in Operation::all(document) {
+        let Operation { name, .. } = &operation;
+        if !operation.answers(document).any(|(status, _)| status == "304") {
+            continue;
+        }
+        let mut parameters = operation.parameters(document);
+        if !parameters.any(|parameter| text(parameter, "name") == "If-None-Match") {
+            found.push(format!("{name}: answers 304 and takes no If-None-Match"));
+        }
+        let mut successes = operation.answers(document).filter(|(it, _)| it.starts_with('2'));
+        if !successes.all(|(_, answer)| answer.pointer("/headers/ETag").is_some()) {
+            found.push(format!("{name}: answers 304 and gives no ETag"));
+        }
+    }
+    found
+}
+
 /// There is a body, and each kind of it has a schema that says something.
 fn has_body(answer: &Value) -> bool {
     let mut kinds = members(answer.get("content")).peekable();

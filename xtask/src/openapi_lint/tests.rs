@@ -224,6 +224,15 @@ fn an_operation_without_a_success_or_its_body_is_found() {
 }
 
 #[test]
+fn an_operation_that_answers_304_to_nobody_is_found() {
+    let unchanged = json!({"description": "The caller has this version"});
+    let found = operation_with("responses/304", Some(unchanged));
+    let expected =
+        [said("answers 304 and takes no If-None-Match"), said("answers 304 and gives no ETag")];
+    assert_eq!(found, expected.concat());
+}
+
+#[test]
 fn an_operation_that_does_not_say_who_may_call_is_found() {
     let found = operation_with("security", Some(json!([])));
     assert!(found.contains(&said("nothing says who may call")[0]), "{found:?}");
