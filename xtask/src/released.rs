@@ -80,27 +80,24 @@ impl Released {
             self.0.insert(place.to_owned(), Version { schema: vec![now], sample });
             return Ok(());
         };
+        let mut wrong = Vec::new();
         if version.sample != sample {
-            bail!(
-                "{place}: schemas/samples/{place}.json was released and is never edited: take it back"
-            );
+            wrong.push(format!("schemas/samples/{place}.json was edited, and a sample never is"));
         }
-        if version.schema.last() == Some(&now) {
-            return Ok(());
+        let is_new = version.schema.last() != Some(&now);
+        if is_new {
+            let mut shapes = known.iter().map(crate::compatibility::shape);
+            match shapes.find(|one| version.schema.last() == Some(&digest(one))) {
+                Some(last) => wrong.extend(breaks(&last, &shape).iter().map(ToString::to_string)),
+                None => wrong.push("neither code nor checked-in schema is what it was".to_owned()),
+            }
         }
-        let last = known.iter().map(crate::compatibility::shape);
-        let last = last.into_iter().find(|one| version.schema.last() == Some(&digest(one)));
-        let Some(last) = last else {
-            bail!(refused(
-                place,
-                "  neither the code nor the checked-in schema is what was released"
-            ));
-        };
-        let broken: Vec<_> = breaks(&last, &shape).iter().map(|one| format!("  {one}")).collect();
-        if !broken.is_empty() {
-            bail!(refused(place, &broken.join("\n")));
+        if !wrong.is_empty() {
+            bail!(refused(place, &wrong));
         }
-        version.schema.push(now);
+        if is_new {
+            version.schema.push(now);
+        }
         Ok(())
     }
 
@@ -116,10 +113,11 @@ impl Released {
     }
 }
 
-fn refused(place: &str, why: &str) -> String {
+fn refused(place: &str, wrong: &[String]) -> String {
     format!(
-        "{place}: this version was released, and the code breaks it:\n{why}\n  \
-         Take the change back, or make it a new version with an upcaster: {GUIDE}"
+        "{place}: this version was released, and is broken:\n  {}\n  \
+         Take the change back, or make it a new version with an upcaster: {GUIDE}",
+        wrong.join("\n  ")
     )
 }
 
@@ -214,7 +212,7 @@ mod tests {
         let error = released.take(candidate(&renamed, &sample, &[old])).unwrap_err().to_string();
         assert_eq!(
             error,
-            "jobs/job.ended.v1: this version was released, and the code breaks it:\n  \
+            "jobs/job.ended.v1: this version was released, and is broken:\n  \
              /properties/code: removed or renamed\n  \
              /required: sqlstate is required now and was not\n  \
              Take the change back, or make it a new version with an upcaster: docs/how-to/add-an-event.md"
@@ -228,7 +226,7 @@ mod tests {
         let renamed = schema("sqlstate");
         let both = [renamed.clone()];
         let error = released.take(candidate(&renamed, &sample, &both)).unwrap_err().to_string();
-        assert!(error.contains("neither the code nor the checked-in schema"), "{error}");
+        assert!(error.contains("neither code nor checked-in schema"), "{error}");
         let with_history = [renamed.clone(), old];
         let error = released.take(candidate(&renamed, &sample, &with_history)).unwrap_err();
         assert!(error.to_string().contains("/properties/code: removed or renamed"), "{error}");
@@ -239,7 +237,7 @@ mod tests {
         let (mut released, schema, _) = one_released();
         let edited = json!({"code": "42P07"});
         let error = released.take(candidate(&schema, &edited, &[])).unwrap_err().to_string();
-        assert!(error.contains("was released and is never edited"), "{error}");
+        assert!(error.contains("was edited, and a sample never is"), "{error}");
         let none = Candidate { place: PLACE, generated: &schema, sample: None, known: &[] };
         let error = released.take(none).unwrap_err().to_string();
         assert!(error.contains("no golden sample"), "{error}");

@@ -164,7 +164,7 @@ mod tests {
         settled(&scratch, &["code", "note"], true).unwrap();
         std::fs::write(scratch.0.join(PATH), before.replace("code", "sqlstate")).unwrap();
         let error = settled(&scratch, &["sqlstate"], true).unwrap_err().to_string();
-        assert!(error.contains("neither the code nor the checked-in schema"), "{error}");
+        assert!(error.contains("neither code nor checked-in schema"), "{error}");
     }
 
     #[test]
