@@ -42,15 +42,13 @@ fn again<A: DeserializeOwned + Serialize>(answer: Value) -> serde_json::Result<V
     serde_json::to_value(serde_json::from_value::<A>(answer)?)
 }
 
-/// The value without members that are null: an absent optional member is the same.
-fn shown(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let there = members.into_iter().filter(|(_, value)| !value.is_null());
-            there.map(|(name, value)| (name, shown(value))).collect()
+/// Whether a value has every member of another, as it is there.
+fn has(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            part.iter().all(|(name, part)| whole.get(name).is_some_and(|whole| has(whole, part)))
         }
-        Value::Array(items) => items.into_iter().map(shown).collect(),
-        plain => plain,
+        (whole, part) => whole == part,
     }
 }
 
@@ -101,7 +99,7 @@ fn the_client_requires_only_what_the_document_promises() {
         let least = document.value(schema, Form::Least);
         assert_eq!(document.misfits(schema, &least).unwrap(), [""; 0], "{operation}");
         let read = reader(least.clone()).unwrap_or_else(|e| panic!("{operation}: {e}"));
-        assert_eq!(shown(read), least, "{operation}");
+        assert!(has(&read, &least), "{operation}: {least} is read as {read}");
     }
 }
 
