@@ -181,7 +181,7 @@ impl Subject {
         clock: &Clock,
     ) -> Result<Answer, StatementError> {
         tracing::info!(
-            job = %self.job, attempt = self.attempt, line = refusal.line(), refusal = refusal.name(),
+            job.id = %self.job, attempt = self.attempt, line = refusal.line(), refusal = refusal.name(),
             reason = refusal.sentence(), "job refused"
         );
         let mut result = self.result(Outcome::Refused, end, clock);

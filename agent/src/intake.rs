@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use trust::dsse::Parsed;
 use trust::message::{AgentMessage, JobMessage, MessageError};
 use trust::names::JobId;
@@ -88,7 +89,7 @@ impl Intake {
     async fn take(&mut self, delivery: Delivery) -> anyhow::Result<()> {
         let Some(job) = job_of(delivery.subject()) else {
             tracing::error!(
-                sequence = delivery.sequence,
+                queue.sequence = delivery.sequence,
                 "a message on no job's subject is dropped"
             );
             return Ok(delivery.acknowledge().await?);
@@ -96,7 +97,7 @@ impl Intake {
         match AgentMessage::parse(delivery.payload()) {
             Ok(AgentMessage::Job(message)) if message.job.statement().job == job => {
                 let mode = message.job.statement().mode.name();
-                let span = tracing::info_span!("job", job.id = %job, mode);
+                let span = tracing::info_span!("job", trace_id = Empty, job.id = %job, mode);
                 TraceContext::follow(&span, delivery.traceparent());
                 self.job(&delivery, &message).instrument(span).await
             }
@@ -111,7 +112,7 @@ impl Intake {
     async fn job(&mut self, delivery: &Delivery, message: &JobMessage) -> anyhow::Result<()> {
         let said = message.job.statement();
         tracing::info!(
-            job = %said.job, attempt = said.attempt, mode = said.mode.name(), data_source = %said.data_source,
+            job.id = %said.job, attempt = said.attempt, mode = said.mode.name(), data_source = %said.data_source,
             delivered = delivery.delivered, "job taken in"
         );
         hints::claimed(&self.queue, said, self.worker.clock().now()).await;
@@ -131,7 +132,7 @@ impl Intake {
             Err(error) => {
                 let seconds = 1_u64 << delivery.delivered.min(5);
                 let delay = Duration::from_secs(seconds.min(LONGEST_DELAY_SECONDS));
-                tracing::error!(job = %said.job, error = error.described(), ?delay, "nothing can be said yet: again later");
+                tracing::error!(job.id = %said.job, error = error.described(), ?delay, "nothing can be said yet: again later");
                 Ok(delivery.again_after(delay).await?)
             }
         }
@@ -200,7 +201,7 @@ impl Intake {
         };
         let job = &cancel.statement().job;
         if *job == running.job.statement().job && self.worker.takes_back(&cancel, running) {
-            tracing::info!(%job, "the job is taken back");
+            tracing::info!(job.id = %job, "the job is taken back");
             cancelled.cancel();
         }
         self.keep(&next, &cancel).await
@@ -211,7 +212,7 @@ impl Intake {
         match self.worker.keep_cancel(cancel) {
             Ok(()) => delivery.acknowledge().await,
             Err(error) => {
-                tracing::error!(%job, %error, "a cancel cannot be kept: again later");
+                tracing::error!(job.id = %job, %error, "a cancel cannot be kept: again later");
                 delivery.again_after(Duration::from_secs(1)).await
             }
         }
@@ -243,12 +244,12 @@ impl Intake {
         let message = match self.sign(answer) {
             Ok(message) => message,
             Err(SignError::Result(ResultError::Statement(error))) => {
-                tracing::error!(job = %answer.job, %error, "the answer is no valid result, now or later: dropped");
+                tracing::error!(job.id = %answer.job, %error, "the answer is no valid result, now or later: dropped");
                 return Ok(delivery.acknowledge().await?);
             }
             Err(error) => {
                 let error = anyhow::Error::new(error);
-                tracing::error!(job = %answer.job, error = format!("{error:#}"), "the answer cannot be signed: again later");
+                tracing::error!(job.id = %answer.job, error = format!("{error:#}"), "the answer cannot be signed: again later");
                 return Ok(delivery.again_after(Duration::from_secs(2)).await?);
             }
         };
@@ -262,12 +263,12 @@ impl Intake {
             .await
             .with_context(|| format!("the result of {job} cannot be published"))?;
         tracing::info!(
-            job, attempt, outcome = ?answer.outcome, refusal = answer.refusal.map(trust::accept::Reason::name),
+            job.id = job, attempt, outcome = ?answer.outcome, refusal = answer.refusal.map(trust::accept::Reason::name),
             "answered"
         );
         // Settled late or twice is harmless: the stored answer is given again.
         if let Err(error) = delivery.acknowledge().await {
-            tracing::warn!(job, %error, "the job may be delivered again");
+            tracing::warn!(job.id = job, %error, "the job may be delivered again");
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ pub async fn introspect(
     let reading = tokio::select! {
         reading = read(&session, target) => reading,
         () = cancelled.cancelled() => {
-            tracing::info!(job = %subject.job, "introspection cancelled");
+            tracing::info!(job.id = %subject.job, "introspection cancelled");
             return failed_clean(subject, clock);
         }
     };
@@ -34,7 +34,7 @@ pub async fn introspect(
         }
         Err(TargetError::Query { source, .. }) if source.as_db_error().is_some() => {
             let sqlstate = source.code().map(tokio_postgres::error::SqlState::code);
-            tracing::warn!(job = %subject.job, sqlstate, "introspection failed");
+            tracing::warn!(job.id = %subject.job, sqlstate, "introspection failed");
             failed_clean(subject, clock)
         }
         Err(error) => Err(error),

@@ -91,7 +91,7 @@ fn message(result: Parsed<JobResult>, answer: &Answer) -> Result<Vec<u8>, SignEr
     let mut message = ResultMessage { result, document: answer.document.clone() };
     match message.to_json() {
         Err(MessageError::TooLong) => {
-            tracing::warn!(job = %answer.job, "the schema's document is too long to be sent");
+            tracing::warn!(job.id = %answer.job, "the schema's document is too long to be sent");
             message.document = None;
             Ok(message.to_json()?)
         }

@@ -230,7 +230,7 @@ impl Worker {
             Ok(()) => true,
             Err(refusal) => {
                 let (job, refusal) = (&cancel.statement().job, refusal.name());
-                tracing::warn!(%job, refusal, "a cancel was refused");
+                tracing::warn!(job.id = %job, refusal, "a cancel was refused");
                 false
             }
         }
@@ -241,7 +241,7 @@ impl Worker {
     pub fn keep_cancel(&self, cancel: &Parsed<Cancel>) -> Result<(), StateError> {
         let job = &cancel.statement().job;
         let Some(genuine) = self.genuine(cancel.envelope()) else {
-            tracing::warn!(%job, "a cancel that no dispatcher signed, or none of its form, is dropped");
+            tracing::warn!(job.id = %job, "a cancel that no dispatcher signed, or none of its form, is dropped");
             return Ok(());
         };
         self.state.keep_cancel(job, &genuine)

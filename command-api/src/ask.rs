@@ -145,11 +145,13 @@ fn cause(text: &str) -> Result<IdText, Problem> {
     event.to_string().parse().map_err(|_| Problem::of(&CAUSE_MALFORMED))
 }
 
-/// `If-Match: "<version>"` (RFC 9110): the strong `ETag` that the caller has seen.
+/// `If-Match: "<version>"` (RFC 9110): the strong `ETag` that the caller has seen, or `"<version>-<digest>"`, as a story
+/// has it that is not over.
 fn expected_version(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(text) = header(headers, "if-match", &IF_MATCH_MALFORMED)? else { return Ok(None) };
     let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let version = quoted.and_then(|version| version.parse().ok());
+    let version = quoted.map(|tag| tag.split_once('-').map_or(tag, |(version, _)| version));
+    let version = version.and_then(|version| version.parse().ok());
     version.map(Some).ok_or_else(|| Problem::of(&IF_MATCH_MALFORMED))
 }
 

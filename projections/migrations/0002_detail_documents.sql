@@ -10,12 +10,12 @@ CREATE TABLE data_source_detail (
     payload json NOT NULL
 );
 
+-- Slices whose rows hold more than before start over: the log has all of it. First, as the worker locks them.
+DELETE FROM positions WHERE name IN ('change_detail', 'jobs');
+TRUNCATE change_detail, jobs;
+
 -- When the agent began and ended, and what it signed.
 ALTER TABLE jobs
     ADD COLUMN started_at timestamptz,
     ADD COLUMN ended_at timestamptz,
     ADD COLUMN result_sha256 text;
-
--- Slices whose rows hold more than before start over: the log has all of it.
-TRUNCATE change_detail, jobs;
-DELETE FROM positions WHERE name IN ('change_detail', 'jobs');

@@ -7,6 +7,7 @@ use crate::projection::{ProjectError, Projection, found};
 use chrono::{DateTime, Utc};
 use client::reads::{ApprovalBody, SignedBody};
 use domain::approvals::{ApprovalEvent, Opened};
+use domain::ids::ApprovalId;
 use domain::registry::Event;
 use event_log::{Recorded, RecordedEvent};
 use serde_json::Value;
@@ -180,6 +181,17 @@ pub async fn list(
     .fetch_all(database.pool())
     .await?;
     page.cut(rows, |row| row.created_sequence, Row::body)
+}
+
+/// Whether there is one of this id.
+pub async fn exists(
+    database: &Database,
+    tenant: &str,
+    id: ApprovalId,
+) -> Result<bool, DatabaseError> {
+    let found = "SELECT EXISTS (SELECT FROM approvals WHERE tenant = $1 AND id = $2)";
+    let found = sqlx::query_scalar(found).bind(tenant).bind(id.to_string());
+    Ok(found.fetch_one(database.pool()).await?)
 }
 
 impl Row {

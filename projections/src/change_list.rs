@@ -8,6 +8,7 @@ use crate::projection::{ProjectError, Projection, found};
 use chrono::{DateTime, Utc};
 use client::reads::ChangeSummary;
 use domain::changes::{ChangeEvent, Drafted, Phase};
+use domain::ids::ChangeId;
 use domain::registry::Event;
 use event_log::{Recorded, RecordedEvent};
 use sqlx::PgConnection;
@@ -173,6 +174,17 @@ pub async fn list(
     .fetch_all(database.pool())
     .await?;
     page.cut(rows, |row| row.created_sequence, |row| Ok(row.summary()))
+}
+
+/// Whether there is one of this id.
+pub async fn exists(
+    database: &Database,
+    tenant: &str,
+    id: ChangeId,
+) -> Result<bool, DatabaseError> {
+    let found = "SELECT EXISTS (SELECT FROM change_list WHERE tenant = $1 AND id = $2)";
+    let found = sqlx::query_scalar(found).bind(tenant).bind(id.to_string());
+    Ok(found.fetch_one(database.pool()).await?)
 }
 
 impl Row {

@@ -54,7 +54,25 @@ pub enum DatabaseError {
     },
 }
 
+/// An error with its causes on one line; of what `PostgreSQL` says only the SQLSTATE: its messages quote values.
+pub(crate) fn described(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut said = Vec::new();
+    for cause in std::iter::successors(Some(error), |error| error.source()) {
+        if let Some(sqlx::Error::Database(database)) = cause.downcast_ref::<sqlx::Error>() {
+            said.push(format!("SQLSTATE {}", database.code().unwrap_or_default()));
+            break;
+        }
+        said.push(cause.to_string());
+    }
+    said.join(": ")
+}
+
 impl DatabaseError {
+    /// What is logged of it.
+    pub fn described(&self) -> String {
+        described(self)
+    }
+
     /// The same again may go well.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Sql(error) if meaning(error) == Meaning::Transient)
@@ -88,9 +106,7 @@ impl Database {
     }
 
     fn with(options: PgConnectOptions) -> Self {
-        let options = options
-            .application_name("countersign")
-            .log_slow_statements(tracing::log::LevelFilter::Warn, Duration::from_secs(1));
+        let options = options.application_name("countersign").disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE)

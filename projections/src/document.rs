@@ -42,7 +42,7 @@ pub(crate) async fn load<V: View<A>, A: Aggregate>(
 }
 
 /// Takes the events of one commit into the document of its aggregate.
-pub(crate) async fn take_in<V: View<A> + Unpin + 'static, A: Aggregate>(
+pub(crate) async fn take_in<V: View<A>, A: Aggregate>(
     rows: &mut PgConnection,
     table: &'static str,
     recorded: &Recorded,
@@ -52,12 +52,15 @@ pub(crate) async fn take_in<V: View<A> + Unpin + 'static, A: Aggregate>(
         return Ok(());
     }
     let id = view_id(&recorded.tenant, &recorded.aggregate_id);
-    let stored: Option<Json<V>> =
+    let stored: Option<Json<serde_json::Value>> =
         sqlx::query_scalar(&format!("SELECT payload FROM {table} WHERE view_id = $1"))
             .bind(&id)
             .fetch_optional(&mut *rows)
             .await?;
-    let mut document = stored.map(|json| json.0).unwrap_or_default();
+    let mut document: V = match stored {
+        Some(Json(stored)) => serde_json::from_value(stored)?,
+        None => V::default(),
+    };
     for (event, payload) in events {
         document.update(&envelope::<A>(recorded, event, payload)?);
     }

@@ -1,15 +1,18 @@
 //! The worker's loop: follow the log, batch what is at hand, write it, try again later if that may help.
 
+use crate::database::described;
 use crate::pauses::Pauses;
 use crate::tables::{Tables, WriteError, Writer, Written};
 use anyhow::Context as _;
 use event_log::{Followed, Follower, LogError, Reader};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Most commits of one transaction.
 const BATCH: usize = 500;
+/// No worker of this process writes yet.
+const UNKNOWN: u64 = u64::MAX;
 /// How often the lag is measured.
 const MEASURED: Duration = Duration::from_secs(5);
 
@@ -21,7 +24,7 @@ pub async fn follow(
     ready: impl FnOnce() + Send,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
-    let reached = AtomicU64::new(0);
+    let reached = AtomicU64::new(UNKNOWN);
     tokio::select! {
         ended = follow_until(tables, &log, ready, &reached, stopping) => ended,
         () = measure(&log, &reached) => Ok(()),
@@ -33,10 +36,14 @@ async fn measure(log: &Reader, reached: &AtomicU64) {
     let mut tick = tokio::time::interval(MEASURED);
     loop {
         tick.tick().await;
-        // While the log cannot be asked the lag stays as it was.
+        let reached = reached.load(Ordering::Relaxed);
+        // While another worker writes, or the log cannot be asked, nothing is known.
+        if reached == UNKNOWN {
+            continue;
+        }
         let Ok(last) = log.last_sequence().await else { continue };
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        let lag = last.saturating_sub(reached.load(Ordering::Relaxed)) as f64;
+        let lag = last.saturating_sub(reached) as f64;
         metrics::gauge!("countersign_projections_position_lag").set(lag);
     }
 }
@@ -54,6 +61,8 @@ async fn follow_until(
         writer = tables.writer(&origin) => writer.context("the tables cannot be taken over")?,
     };
     metrics::gauge!("countersign_projections_parked_aggregates").set(gauge(&writer));
+    let position = |writer: &Writer| writer.resume_from().map_or(0, |it| it.sequence);
+    reached.store(position(&writer), Ordering::Relaxed);
     let mut ready = Some(ready);
     let mut pauses = Pauses::default();
     while !stopping.is_cancelled() {
@@ -124,16 +133,19 @@ async fn write(
 ) -> Result<bool, WriteError> {
     let mut pauses = Pauses::default();
     loop {
+        let began = Instant::now();
         match writer.write(batch).await {
             Ok(written) => {
+                metrics::histogram!("countersign_projections_batch_duration_seconds")
+                    .record(began.elapsed());
                 count(writer, written);
                 return Ok(true);
             }
             Err(error) if error.is_transient() => {
                 let pause = pauses.longer();
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let error = described(&error);
                 let pause_ms = pause.as_millis();
-                tracing::warn!(%error, cause, pause_ms, "writing the batch again later");
+                tracing::warn!(error, pause_ms, "writing the batch again later");
                 tokio::select! {
                     () = stopping.cancelled() => return Ok(false),
                     () = tokio::time::sleep(pause) => {}

@@ -148,7 +148,11 @@ struct Row {
     result_sha256: Option<String>,
 }
 
-const SELECT: &str = "SELECT j.*, d.name AS data_source_name FROM jobs j \
+/// Every column by name: `*` means something else to a statement that was prepared before a migration.
+const SELECT: &str = "SELECT j.id, j.change, j.data_source, d.name AS data_source_name, j.agent, \
+     j.agent_name, j.mode, j.state, j.fence, j.attempt, j.refusal, j.sqlstate, j.counted, \
+     j.created_sequence, j.created_at, j.finished_at, j.started_at, j.ended_at, j.result_sha256 \
+     FROM jobs j \
      LEFT JOIN data_sources d ON d.tenant = j.tenant AND d.id = j.data_source \
      WHERE j.tenant = $1";
 
@@ -189,17 +193,19 @@ pub async fn find(
     row.map(Row::body).transpose()
 }
 
-/// The jobs of a change, oldest first; one check and one attempt in a life without incidents.
+/// The newest jobs of a change, oldest first, and whether there are more; one check and one attempt in a life without
+/// incidents.
 pub async fn of_change(
     database: &Database,
     tenant: &str,
     change: ChangeId,
-) -> Result<Vec<JobBody>, DatabaseError> {
+) -> Result<(Vec<JobBody>, bool), DatabaseError> {
     let filter = Filter { state: None, change: Some(change.to_string()) };
     let page = PageRequest { before: None, size: OF_A_CHANGE };
-    let mut jobs = list(database, tenant, &filter, page).await?.items;
+    let listed = list(database, tenant, &filter, page).await?;
+    let (mut jobs, more) = (listed.items, listed.next_before.is_some());
     jobs.reverse();
-    Ok(jobs)
+    Ok((jobs, more))
 }
 
 impl Row {

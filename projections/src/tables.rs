@@ -2,7 +2,7 @@
 //! their positions (origin, sequence, hash) under the worker's epoch.
 
 use crate::column;
-use crate::database::{Database, Meaning, meaning};
+use crate::database::{Database, Meaning, described, meaning};
 use crate::lease::{Lease, LeaseError, read_positions};
 use crate::parked::{self, Aggregate};
 use crate::projection::{ProjectError, Projection};
@@ -12,10 +12,14 @@ use event_log::{Followed, Recorded, RecordedEvent};
 use ledger::{Origin, Position};
 use sqlx::{Acquire as _, PgConnection};
 use std::collections::BTreeMap;
-use tracing::Instrument as _;
+use std::time::{Duration, SystemTime};
+use tracing::{Instrument as _, Span};
 
 /// The channel on which every moved position is announced, as `<origin>:<sequence>`.
 pub(crate) const CHANNEL: &str = "positions";
+
+/// What was decided longer ago is not traced.
+const TRACED: Duration = Duration::from_hours(1);
 
 /// Why a batch was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -236,9 +240,13 @@ impl Writer {
                 Followed::Commit(recorded) => {
                     let span = tracing::debug_span!(
                         "project",
+                        trace_id = tracing::field::Empty,
                         log.sequence = recorded.sequence,
                         aggregate = recorded.aggregate_type
                     );
+                    // A rebuild is no part of the traces of what it reads again.
+                    let span =
+                        if span.is_disabled() || is_old(recorded) { Span::none() } else { span };
                     if !span.is_disabled() {
                         TraceContext::follow(&span, &recorded.traceparent);
                     }
@@ -337,7 +345,7 @@ impl Writer {
             "an earlier commit of the aggregate is parked".to_owned()
         } else {
             match (&recorded.events, misfit) {
-                (Err(unreadable), _) => chain(unreadable),
+                (Err(unreadable), _) => described(unreadable),
                 (Ok(events), Misfit::Fail) => {
                     self.project(connection, recorded, events).await?;
                     return Ok(false);
@@ -351,7 +359,7 @@ impl Writer {
                         }
                         Err(error) if error.meaning() == Meaning::Data => {
                             savepoint.rollback().await?;
-                            chain(&error)
+                            described(&error)
                         }
                         Err(error) => return Err(error),
                     }
@@ -388,8 +396,7 @@ impl Writer {
     }
 }
 
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn is_old(recorded: &Recorded) -> bool {
+    let age = SystemTime::now().duration_since(recorded.time.datetime().into());
+    age.is_ok_and(|age| age > TRACED)
 }

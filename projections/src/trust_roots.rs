@@ -79,31 +79,11 @@ pub async fn current(
     database: &Database,
     tenant: &str,
 ) -> Result<Option<RootVersion>, DatabaseError> {
-    newest_up_to(database, tenant, i64::MAX).await
-}
-
-/// One version of a tenant's root.
-pub async fn version(
-    database: &Database,
-    tenant: &str,
-    version: u64,
-) -> Result<Option<RootVersion>, DatabaseError> {
-    let Ok(bound) = i64::try_from(version) else { return Ok(None) };
-    let found = newest_up_to(database, tenant, bound).await?;
-    Ok(found.filter(|root| root.version == version))
-}
-
-async fn newest_up_to(
-    database: &Database,
-    tenant: &str,
-    bound: i64,
-) -> Result<Option<RootVersion>, DatabaseError> {
     let row: Option<(i64, String, String)> = sqlx::query_as(
-        "SELECT version, sha256, envelope_sha256 FROM trust_roots \
-         WHERE tenant = $1 AND version <= $2 ORDER BY version DESC LIMIT 1",
+        "SELECT version, sha256, envelope_sha256 FROM trust_roots WHERE tenant = $1 \
+         ORDER BY version DESC LIMIT 1",
     )
     .bind(tenant)
-    .bind(bound)
     .fetch_optional(database.pool())
     .await?;
     let Some((version, sha256, envelope)) = row else { return Ok(None) };

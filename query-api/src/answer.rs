@@ -30,10 +30,21 @@ impl Answer {
         version: u64,
         body: T,
     ) -> Self {
-        if has_version(headers, version) {
-            return Self::not_modified(reading, version);
+        Self::tagged(reading, headers, &version.to_string(), body)
+    }
+
+    /// A document under an entity tag, or 304 if the caller has it.
+    pub fn tagged<T: Serialize>(
+        reading: &Reading,
+        headers: &HeaderMap,
+        tag: &str,
+        body: T,
+    ) -> Self {
+        if has_tag(headers, tag) {
+            let response = StatusCode::NOT_MODIFIED.into_response();
+            return Self { response }.at(&reading.served).tag(tag);
         }
-        Self::json(reading, body).version(version)
+        Self::json(reading, body).tag(tag)
     }
 
     /// A page of a list.
@@ -60,19 +71,12 @@ impl Answer {
         self
     }
 
-    /// Adds the strong `ETag` of an aggregate's version.
-    #[must_use]
-    pub fn version(mut self, version: u64) -> Self {
-        if let Ok(value) = HeaderValue::try_from(etag(version)) {
+    /// Adds the strong `ETag`.
+    fn tag(mut self, tag: &str) -> Self {
+        if let Ok(value) = HeaderValue::try_from(format!("\"{tag}\"")) {
             self.response.headers_mut().insert(ETAG, value);
         }
         self
-    }
-
-    /// 304 without a body: the caller has this version.
-    pub fn not_modified(reading: &Reading, version: u64) -> Self {
-        let response = StatusCode::NOT_MODIFIED.into_response();
-        Self { response }.at(&reading.served).version(version)
     }
 }
 
@@ -85,13 +89,9 @@ impl IntoResponse for Answer {
 /// What handlers return.
 pub type Answered = Result<Answer, Problem>;
 
-fn etag(version: u64) -> String {
-    format!("\"{version}\"")
-}
-
-/// Whether `If-None-Match` names this version; weak and strong tags compare alike (RFC 9110 section 13.1.2).
-pub fn has_version(headers: &HeaderMap, version: u64) -> bool {
-    let wanted = etag(version);
+/// Whether `If-None-Match` names this tag; weak and strong tags compare alike (RFC 9110 section 13.1.2).
+pub fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
+    let wanted = format!("\"{tag}\"");
     let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == wanted)
@@ -106,7 +106,7 @@ mod tests {
         #[test]
         fn any_if_none_match_is_read(value in "[ -~]{0,40}", version: u64) {
             let value = HeaderValue::from_str(&value).unwrap();
-            has_version(&HeaderMap::from_iter([(IF_NONE_MATCH, value)]), version);
+            has_tag(&HeaderMap::from_iter([(IF_NONE_MATCH, value)]), &version.to_string());
         }
     }
 
@@ -121,7 +121,7 @@ mod tests {
             ("7", false),
         ] {
             let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(value))]);
-            assert_eq!(has_version(&headers, 7), has, "{value}");
+            assert_eq!(has_tag(&headers, "7"), has, "{value}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::problem::unread;
 use crate::state::AppState;
+use chassis::HasPrincipals as _;
 use chassis::Problem;
 use client::reads::ApprovalBody;
 use client::stories::{ApprovalDetail, Countersigning, MissingRole, Signer, StageProgress};
@@ -9,6 +10,7 @@ use domain::vocabulary::Stage;
 use projections::{principals, trust_roots};
 use std::collections::BTreeSet;
 use trust::dsse::Envelope;
+use trust::encoding::Timestamp;
 use trust::statement::{Person, Root};
 
 /// Where an approval's signatures stand.
@@ -18,10 +20,12 @@ pub async fn told(
     detail: ApprovalDetail,
 ) -> Result<Countersigning, Problem> {
     let stages = progress(&detail.approval);
-    let may_sign = if detail.approval.state == "open" {
+    let deadline = detail.approval.deadline.parse::<Timestamp>().ok();
+    let is_over = deadline.is_some_and(|deadline| deadline <= state.clock().now());
+    let may_sign = if detail.approval.state == "open" && !is_over {
         signers(state, tenant, &detail).await?
     } else {
-        Vec::new()
+        Some(Vec::new())
     };
     let ApprovalBody { state, deadline, signed, rejected_by, .. } = detail.approval;
     Ok(Countersigning { state, deadline, stages, signed, rejected_by, may_sign })
@@ -45,16 +49,19 @@ pub fn progress(approval: &ApprovalBody) -> Vec<StageProgress> {
     told.collect()
 }
 
-/// Everybody of the root that the change is under, without the author and those who signed.
+/// Everybody of the current root, whose keys count, without the author and those who signed; none if the root cannot be
+/// read now.
 async fn signers(
     state: &AppState,
     tenant: &str,
     detail: &ApprovalDetail,
-) -> Result<Vec<Signer>, Problem> {
-    let version = detail.approval.root_version;
-    let found = trust_roots::version(&state.database, tenant, version).await.map_err(unread)?;
-    let Some(found) = found else { return Ok(Vec::new()) };
-    let bytes = state.named_blob(tenant, &found.envelope_sha256.to_string()).await?;
+) -> Result<Option<Vec<Signer>>, Problem> {
+    let found = trust_roots::current(&state.database, tenant).await.map_err(unread)?;
+    let Some(found) = found else { return Ok(Some(Vec::new())) };
+    let Some(bytes) = state.blob_if_at_hand(tenant, &found.envelope_sha256.to_string()).await
+    else {
+        return Ok(None);
+    };
     let envelope = Envelope::parse(&bytes).map_err(|error| Problem::internal(&error))?;
     let root: Root = envelope.read().map_err(|error| Problem::internal(&error))?;
     let signed = detail.approval.signed.iter().map(|signature| signature.person.as_str());
@@ -68,7 +75,7 @@ async fn signers(
         name: named.get(person.person.as_str()).cloned(),
         roles: roles(person, &detail.approval.environment),
     });
-    Ok(signers.collect())
+    Ok(Some(signers.collect()))
 }
 
 fn roles(person: &Person, environment: &str) -> Vec<String> {

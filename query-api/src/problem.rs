@@ -21,14 +21,27 @@ chassis::problems! {
 
 const RETRY_SECONDS: u32 = 1;
 
+/// The read models failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unread(String);
+
 /// A list, document or row that could not be read.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 pub fn unread(error: DatabaseError) -> Problem {
+    let described = error.described();
     if error.is_transient() {
-        tracing::error!(error = %Chain(&error), "the read models are unavailable");
+        tracing::error!(error = described, "the read models are unavailable");
         return Problem::of(&UNAVAILABLE).retry_after(RETRY_SECONDS);
     }
-    Problem::internal(&error)
+    Problem::internal(&Unread(described))
+}
+
+/// What is in a list has no document yet: the documents are being made anew from the log.
+pub fn being_rebuilt() -> Problem {
+    Problem::of(&POSITION_NOT_REACHED)
+        .detail("the document is being made anew from the log: try again")
+        .retry_after(RETRY_SECONDS)
 }
 
 /// The log could not be read.

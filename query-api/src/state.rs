@@ -48,6 +48,18 @@ impl AppState {
         let found = self.log.blob(tenant, &digest).await.map_err(log_unread)?;
         found.ok_or_else(missing)
     }
+
+    /// A blob that adds something to an answer: none while the log cannot be read, or its mirror of blobs is behind.
+    pub async fn blob_if_at_hand(&self, tenant: &str, sha256: &str) -> Option<Bytes> {
+        let digest = sha256.parse::<Sha256Digest>().ok()?;
+        match self.log.blob(tenant, &digest).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, sha256, "a blob cannot be read now: the answer goes without");
+                None
+            }
+        }
+    }
 }
 
 /// A blob that a commit names is not in the log.

@@ -11,6 +11,7 @@ use domain::registry::Event;
 use nats::{Connection, JobQueue, Traced};
 use std::sync::Arc;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use trust::dsse::Envelope;
 use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
@@ -108,17 +109,16 @@ impl Workflow for Dispatch {
         };
         let message = self.records.blob(because.tenant(), &dispatched.message).await?;
         let to = (because.tenant(), dispatched.agent_name.as_str(), because.aggregate());
-        let span = tracing::info_span!("send_job", job.id = because.aggregate());
-        let trace = TraceContext::follow(&span, &because.recorded.traceparent);
+        let span = tracing::info_span!("send_job", trace_id = Empty, job.id = because.aggregate());
+        let trace = TraceContext::follow(&span, because.traceparent);
         let message = Traced { payload: message, traceparent: Some(trace.to_string()) };
-        let sent = self.queue.dispatch(to, dispatched.attempt, message).instrument(span).await;
+        let sent =
+            self.queue.dispatch(to, dispatched.attempt, message).instrument(span.clone()).await;
         let sequence = sent?;
-        tracing::info!(
-            job.id = because.aggregate(),
-            agent = dispatched.agent_name,
-            sequence,
-            "job sent"
-        );
+        span.in_scope(|| {
+            let agent = &dispatched.agent_name;
+            tracing::info!(agent, queue.sequence = sequence, "job sent");
+        });
         Ok(())
     }
 }

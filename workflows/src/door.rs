@@ -9,6 +9,7 @@ use domain::ids::{PrincipalId, service_principal};
 use serde::Serialize;
 use std::time::Instant;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// What command-api said.
 #[derive(Debug)]
@@ -54,8 +55,15 @@ impl Door {
         body: &B,
     ) -> Told {
         let workflow = because.workflow;
-        let span = tracing::info_span!("issue", workflow, step, event = because.event.kind, path);
-        let trace = TraceContext::follow(&span, &because.recorded.traceparent);
+        let span = tracing::info_span!(
+            "issue",
+            trace_id = Empty,
+            workflow,
+            step,
+            event = because.event.kind,
+            path
+        );
+        let trace = TraceContext::follow(&span, because.traceparent);
         let cause = Cause {
             event: because.event.id.clone(),
             correlation_id: because.recorded.correlation_id.clone(),
@@ -73,7 +81,7 @@ impl Door {
         path: &str,
         body: &B,
     ) -> Told {
-        let span = tracing::info_span!("issue", path);
+        let span = tracing::info_span!("issue", trace_id = Empty, workflow = "intake", path);
         let trace = TraceContext::follow(&span, traceparent);
         let client = self.client.for_tenant(tenant).traced(trace.to_string());
         send(&client, path, key, body).instrument(span).await

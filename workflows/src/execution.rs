@@ -70,6 +70,16 @@ impl Execution {
         id: ChangeId,
         fence: u64,
     ) -> Result<(), Setback> {
+        // Somebody else's commit gave the lock to the next in line, which goes on in its own trace.
+        let inherited = because.recorded.events.iter().flatten().any(|other| {
+            matches!(other.event, Event::DataSource(DataSourceEvent::LockReleased { .. }))
+        });
+        let own = if inherited {
+            self.records.traceparent::<Change>(because.tenant(), &id.to_string()).await?
+        } else {
+            because.traceparent.to_owned()
+        };
+        let because = &because.traced(&own);
         let source: DataSourceId = because.aggregate().parse()?;
         let command = because.command(self.door.principal(), "dispatch_job", DISPATCH);
         let job = JobId::derived("job", &[&command.to_string()]);

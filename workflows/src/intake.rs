@@ -36,7 +36,7 @@ pub async fn take_in_results(
         }
         // Not acknowledged means delivered again: the same command then, which is found.
         if let Err(error) = delivery.acknowledge().await {
-            tracing::warn!(%error, sequence = delivery.sequence, "a result will come again");
+            tracing::warn!(%error, queue.sequence = delivery.sequence, "a result will come again");
         }
     }
 }

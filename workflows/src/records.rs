@@ -37,6 +37,18 @@ impl Records {
         loaded.map(|loaded| loaded.aggregate).ok_or_else(missing)
     }
 
+    /// Where the last commit of an aggregate is in a trace; empty if there is none.
+    pub async fn traceparent<A: Aggregate>(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<String, Setback> {
+        let commits = self.reader.load::<A>(tenant, id).await?.map(|loaded| loaded.commands);
+        let last = commits.into_iter().flatten().map(|(_, commit)| commit.envelope);
+        let last = last.max_by_key(|envelope| envelope.version);
+        Ok(last.map(|envelope| envelope.traceparent).unwrap_or_default())
+    }
+
     /// A blob's bytes. The mirror of blobs may be a moment behind that of the log.
     pub async fn blob(&self, tenant: &str, blob: &BlobRef) -> Result<Bytes, Setback> {
         let found = self.reader.blob(tenant, &blob.sha256).await?;

@@ -185,7 +185,7 @@ impl Runner {
             Err(error) => return aside("its events", error.to_string()).await,
         };
         for event in events {
-            let because = Because { workflow: W::NAME, recorded, event };
+            let because = Because::of(W::NAME, recorded, event);
             let mut pauses = Pauses::new();
             while let Err(setback) = workflow.react(&because).await {
                 match setback {

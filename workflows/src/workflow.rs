@@ -71,9 +71,21 @@ pub struct Because<'a> {
     pub recorded: &'a Recorded,
     /// The event.
     pub event: &'a RecordedEvent,
+    /// Whose trace goes on: the commit's, unless it began something for somebody else.
+    pub traceparent: &'a str,
 }
 
-impl Because<'_> {
+impl<'a> Because<'a> {
+    /// An event, in the trace of its commit.
+    pub fn of(workflow: &'static str, recorded: &'a Recorded, event: &'a RecordedEvent) -> Self {
+        Self { workflow, recorded, event, traceparent: &recorded.traceparent }
+    }
+
+    /// The same in another trace.
+    pub fn traced(self, traceparent: &'a str) -> Self {
+        Self { traceparent, ..self }
+    }
+
     /// Whose event it is.
     pub fn tenant(&self) -> &str {
         &self.recorded.tenant

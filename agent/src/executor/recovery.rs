@@ -43,7 +43,7 @@ pub async fn resolve(guard: &mut Guard, state: &State) -> Result<Option<Fate>, T
     }
     let status = status(guard, &begun).await?;
     tracing::info!(
-        job = %begun.row.job, attempt = begun.row.attempt, xid = begun.xid, status,
+        job.id = %begun.row.job, attempt = begun.row.attempt, xid = begun.xid, status,
         "the transaction's own status decides how a migration ended"
     );
     let recorded = stored.and_then(|stored| Answer::stored(stored).ok());
@@ -113,7 +113,7 @@ async fn as_it_is(
         return Ok(Answer::stored(stored)?);
     }
     tracing::warn!(
-        job = %begun.row.job, attempt = begun.row.attempt,
+        job.id = %begun.row.job, attempt = begun.row.attempt,
         "the schema is another one than before COMMIT: the answer says what is there"
     );
     result.fingerprint_after = Some(reading.fingerprint.clone());
@@ -130,7 +130,7 @@ async fn tampered(
     reading: Option<Reading>,
 ) -> Result<Answer, TargetError> {
     tracing::error!(
-        job = %begun.row.job, attempt = begun.row.attempt, change = %begun.row.change,
+        job.id = %begun.row.job, attempt = begun.row.attempt, change.id = %begun.row.change,
         "the journal was changed while the change was committed: it does not count as succeeded, and is consumed"
     );
     let reading = match reading {

@@ -141,7 +141,7 @@ pub async fn run(
                     && tries < LOCK_TRIES
                     && order.may_still_run() =>
             {
-                tracing::info!(job = %order.row.job, tries, "a lock was not free: again later");
+                tracing::info!(job.id = %order.row.job, tries, "a lock was not free: again later");
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = order.cancelled.cancelled() => {}
@@ -187,7 +187,7 @@ async fn stopped(
             record(order, guard, None, answer).await
         }
         Stop::Cancelled => {
-            tracing::info!(job = %order.row.job, "the job was taken back and rolled back");
+            tracing::info!(job.id = %order.row.job, "the job was taken back and rolled back");
             let result = order.result(Outcome::FailedClean, trace, failed, None);
             record(
                 order,
@@ -200,7 +200,7 @@ async fn stopped(
         Stop::Failed(said) => failed_clean(order, guard, trace, Some(said)).await,
         Stop::Partial(said) => {
             let code = said.as_ref().map(|said| said.sqlstate.clone());
-            tracing::error!(job = %order.row.job, sqlstate = code, "the file ended its own transaction");
+            tracing::error!(job.id = %order.row.job, sqlstate = code, "the file ended its own transaction");
             let result = order.result(Outcome::FailedPartial, trace, failed, code.clone());
             let mut end = end_of(StepState::Started, trace, code.as_deref(), &result);
             end.finished_at = None;
@@ -222,7 +222,7 @@ async fn failed_clean(
     said: Option<DatabaseError>,
 ) -> Result<Answer, TargetError> {
     let code = said.as_ref().map(|said| said.sqlstate.clone());
-    tracing::info!(job = %order.row.job, sqlstate = code, "the migration failed and was rolled back");
+    tracing::info!(job.id = %order.row.job, sqlstate = code, "the migration failed and was rolled back");
     let result = order.result(Outcome::FailedClean, trace, StepOutcome::Failed, code.clone());
     let end = end_of(StepState::Failed, trace, code.as_deref(), &result);
     let answer = with_message(order, Answer::of(&result, None)?, said.as_ref());

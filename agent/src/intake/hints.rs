@@ -29,7 +29,7 @@ async fn send(queue: &AgentQueue, job: &str, attempt: u64, report: Report, hint:
     let published = queue.publish(job, attempt, report, message);
     match tokio::time::timeout(PATIENCE, published).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::debug!(job, %error, "a hint was not published"),
-        Err(_) => tracing::debug!(job, "a hint was not acknowledged in time"),
+        Ok(Err(error)) => tracing::debug!(job.id = job, %error, "a hint was not published"),
+        Err(_) => tracing::debug!(job.id = job, "a hint was not acknowledged in time"),
     }
 }

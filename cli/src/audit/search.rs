@@ -29,6 +29,7 @@ pub async fn search(
         ("tenant", arguments.tenant.as_deref()),
     ];
     let limit = arguments.limit.limit;
+    caught_up(session).await?;
     let (hits, more) = items::<AuditHit>(&session.query, PATH, &filter, limit).await?;
     let facets = if arguments.facets { facets(session, &filter).await? } else { None };
     for line in facets.iter().flat_map(counted) {
@@ -42,6 +43,15 @@ pub async fn search(
     let header = ["at", "sequence", "actor", "action", "entity", "text"];
     output.document(&Document::list(value, &header, rows))?;
     Ok(Exit::Ok)
+}
+
+/// Waits until the index holds what the read models show now: whoever saw something finds it.
+async fn caught_up(session: &Session) -> Result<(), CliError> {
+    if let Some(position) = session.query.served_position("/v1/whoami").await? {
+        let path = with_query(PATH, [("page_size", "1")].into_iter());
+        session.query.get_since::<AuditPage>(&path, &position).await?;
+    }
+    Ok(())
 }
 
 /// Counted among everything found, whatever is shown.

@@ -62,7 +62,7 @@ fn signatures(told: &Countersigning) -> Vec<(&'static str, String)> {
         let missing: String = missing.collect();
         ("stage", format!("{}: {} of {}{missing}", stage.name, stage.signed, stage.quorum))
     });
-    let open = told.may_sign.iter().map(|signer| {
+    let open = told.may_sign.iter().flatten().map(|signer| {
         let name = signer.name.as_deref().unwrap_or("unnamed");
         ("may sign", format!("{name} {}{}", signer.person, roles(&signer.roles)))
     });
@@ -78,7 +78,7 @@ fn job(told: &JobStory) -> Vec<(&'static str, String)> {
     let begun = job.started_at.as_deref().unwrap_or(&job.created_at);
     let JobBody { id, mode, state, agent, .. } = job;
     let line = format!("{mode} {state}{why} by {agent}, {begun} to {ended} ({id})");
-    let steps = steps.iter().map(|step| {
+    let steps = steps.iter().flatten().map(|step| {
         let rows = step.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
         let code = step.sqlstate.as_deref().map(|code| format!(", {code}")).unwrap_or_default();
         let text =

@@ -11,6 +11,8 @@ use crate::exit::Exit;
 use crate::output::{Document, Output};
 use crate::session::{Recorded, Session};
 use client::commands::{Nothing, ResolveChange};
+use client::stories::ChangeAnswer;
+use domain::ids::ChangeId;
 
 /// Runs a verb.
 pub async fn run(verb: ChangeVerb, session: &Session, output: &Output) -> Result<Exit, CliError> {
@@ -34,6 +36,7 @@ pub async fn run(verb: ChangeVerb, session: &Session, output: &Output) -> Result
         ChangeVerb::Resolve { id, found, reason, repeat } => {
             let path = format!("/v1/changes/{id}/resolve");
             let body = ResolveChange { found: found.into(), reason };
+            let session = in_its_trace(session, id).await;
             let recorded = session.tell(&repeat, &path, &body).await?;
             shown(output, &recorded, "resolved")
         }
@@ -48,8 +51,17 @@ async fn tell(
     told: &Told,
 ) -> Result<Exit, CliError> {
     let path = format!("/v1/changes/{}/{verb}", told.id);
+    let session = in_its_trace(session, told.id).await;
     let recorded = session.tell(&told.repeat, &path, &Nothing {}).await?;
     shown(output, &recorded, done)
+}
+
+/// Speaks in the trace in which the change was drafted, where that can be read.
+async fn in_its_trace(session: &Session, id: ChangeId) -> Session {
+    match session.query.get::<ChangeAnswer>(&format!("/v1/changes/{id}")).await {
+        Ok(answer) => session.in_trace(&answer.change.traceparent),
+        Err(_) => session.clone(),
+    }
 }
 
 fn shown(output: &Output, recorded: &Recorded, done: &str) -> Result<Exit, CliError> {

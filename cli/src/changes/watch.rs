@@ -195,7 +195,16 @@ mod tests {
         let change = ChangeDetail { history, ..ChangeDetail::default() };
         let waiting_for = waiting_for.map(str::to_owned);
         let data_source = String::new();
-        ChangeAnswer { change, data_source, waiting_for, countersigning: None, jobs: Vec::new() }
+        let (checks, jobs) = (Vec::new(), Vec::new());
+        ChangeAnswer {
+            change,
+            data_source,
+            waiting_for,
+            countersigning: None,
+            checks,
+            jobs,
+            more_jobs: false,
+        }
     }
 
     fn told(news: &[News]) -> Vec<String> {

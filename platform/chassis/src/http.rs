@@ -121,7 +121,6 @@ async fn observe(mut request: Request, next: Next) -> Response {
     );
     let context = TraceContext::enter(&span, TraceContext::of_caller(request.headers()));
     let request_id = request_id(request.headers(), &context);
-    span.record("trace_id", context.trace_id());
     span.record("request_id", request_id.to_str().unwrap_or_default());
     request.extensions_mut().insert(context);
     let started = Instant::now();

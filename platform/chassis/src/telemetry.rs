@@ -5,6 +5,9 @@ use crate::config::{LogFormat, ProcessConfig, TelemetryEnvironment};
 use std::io::IsTerminal as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
+/// Drivers of databases log what a database says: notices, and statements that were slow.
+const USUAL: &str = "info,tokio_postgres=off,sqlx=off";
+
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -34,7 +37,7 @@ pub fn start(
 ) -> Result<Option<Collector>, TelemetryError> {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let directives = environment.filter.as_deref().unwrap_or("info");
+    let directives = environment.filter.as_deref().unwrap_or(USUAL);
     let filter = EnvFilter::try_new(directives)
         .map_err(|source| TelemetryError::Filter { value: directives.to_owned(), source })?;
     let terminal = std::io::stderr().is_terminal();
@@ -45,7 +48,7 @@ pub fn start(
     };
     let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(std::io::stderr);
     let lines = if json {
-        lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed()
+        lines.json().flatten_event(true).with_span_list(true).with_filter(filter).boxed()
     } else {
         lines.with_ansi(terminal && !environment.no_color).with_filter(filter).boxed()
     };

@@ -45,11 +45,14 @@ impl TraceContext {
         caller.filter(|_| values.next().is_none())
     }
 
-    /// Puts a span into the trace of what led to it, and says where it is: what it leads to names that. Without a
+    /// Puts a span into the trace of what led to it, notes that in its field `trace_id` and says where it is: what it
+    /// leads to names that. Without a
     /// collector no span has a place of its own, and the next one is made up.
     pub fn enter(span: &Span, cause: Option<Self>) -> Self {
-        collector::place(span, cause)
-            .unwrap_or_else(|| cause.map_or_else(Self::random, |cause| cause.child()))
+        let place = collector::place(span, cause)
+            .unwrap_or_else(|| cause.map_or_else(Self::random, |cause| cause.child()));
+        span.record("trace_id", place.trace_id());
+        place
     }
 
     /// As [`TraceContext::enter`] for what was led to by something recorded with this `traceparent`.

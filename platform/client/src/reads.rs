@@ -156,6 +156,7 @@ pub struct ChangeDetail {
     /// The schema afterwards.
     pub fingerprint_after: Option<String>,
     /// W3C trace context of the request that drafted it: whoever decides on it goes on in the same trace.
+    #[serde(default)]
     pub traceparent: String,
     /// What somebody found after an unknown outcome.
     pub resolution: Option<Resolution>,
@@ -199,6 +200,7 @@ pub struct HistoryEntry {
     /// Who.
     pub actor: String,
     /// The aggregate's version since.
+    #[serde(default)]
     pub version: u64,
     /// The commit's place in the log: what a receipt names.
     pub sequence: u64,

@@ -16,8 +16,29 @@ pub struct ChangeAnswer {
     pub waiting_for: Option<String>,
     /// Who was asked to sign it; none before its approval is opened.
     pub countersigning: Option<Countersigning>,
+    /// What was checked before people were asked.
+    pub checks: Vec<CheckBody>,
     /// Its jobs, oldest first: the check of the target, then what ran.
     pub jobs: Vec<JobStory>,
+    /// There are older jobs than these: `GET /v1/jobs?change=` has all.
+    pub more_jobs: bool,
+}
+
+/// A check of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckBody {
+    /// `introspection`: the agent reads the live schema of the target.
+    pub name: String,
+    /// `running`, `passed`, or how its job ended.
+    pub state: String,
+    /// Why it did not pass: a refusal's name or a SQLSTATE.
+    pub code: Option<String>,
+    /// The job that checks.
+    pub job: String,
+    /// When it was asked for.
+    pub started_at: String,
+    /// When its result was taken in.
+    pub finished_at: Option<String>,
 }
 
 /// Who was asked to sign a change, who did, and who still may.
@@ -33,8 +54,9 @@ pub struct Countersigning {
     pub signed: Vec<SignedBody>,
     /// Who rejected it.
     pub rejected_by: Option<String>,
-    /// Who still may sign, by the trust root that the change is under; nobody once it is decided.
-    pub may_sign: Vec<Signer>,
+    /// Who still may sign, by the current trust root: nobody once it is decided or too late; null if that cannot be
+    /// read now.
+    pub may_sign: Option<Vec<Signer>>,
 }
 
 /// One stage of an approval.
@@ -78,8 +100,8 @@ pub struct JobStory {
     /// The job.
     #[serde(flatten)]
     pub job: JobBody,
-    /// From the agent's signed result; none before it came.
-    pub steps: Vec<StepStory>,
+    /// From the agent's signed result: none before it came, null if it cannot be read now.
+    pub steps: Option<Vec<StepStory>>,
 }
 
 /// What an agent says of a step.

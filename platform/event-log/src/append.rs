@@ -14,6 +14,7 @@ use ledger::{Commit, Envelope, HASH_HEADER, LogIdentity, SIGNATURE_HEADER, Signe
 use nats::{Connection, leader};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use trust::keys::PrivateKey;
 
 /// Appends to one log; the only way to. Cloning it is cheap.
@@ -93,6 +94,13 @@ impl EventLog {
         let held = loop {
             // A node that has just lost or regained its place says that it cannot tell.
             match leader::messages_of(connection, &stream, subject).await {
+                // It has not taken in yet what a replica has; and it never will if it is another history.
+                Ok(held) if held < loaded.messages => {
+                    if !patience.pause().await {
+                        let read = loaded.messages;
+                        return Err(LogError::Behind { subject: subject.to_owned(), read, held });
+                    }
+                }
                 Ok(held) => break held,
                 Err(error) => {
                     tracing::warn!(%error, "the leader has not answered");
@@ -119,7 +127,17 @@ impl EventLog {
         last: u64,
     ) -> Result<Commit, AppendError> {
         let command = envelope.command.id.to_string();
-        let commit = append(&self.reader, &self.writer, Some(&self.guard), envelope, last).await?;
+        let began = Instant::now();
+        let appended = append(&self.reader, &self.writer, Some(&self.guard), envelope, last).await;
+        let result = match &appended {
+            Ok(_) => "appended",
+            Err(AppendError::Conflict) => "conflict",
+            Err(_) => "failed",
+        };
+        metrics::counter!("countersign_event_log_appends_total", "result" => result).increment(1);
+        metrics::histogram!("countersign_event_log_append_duration_seconds")
+            .record(began.elapsed());
+        let commit = appended?;
         // What the client kept while the server was away may have reached another stream.
         match self.guard.check(&self.reader).await {
             Err(AppendError::Log(error)) if error.is_transient() => {

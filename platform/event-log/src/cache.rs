@@ -1,4 +1,5 @@
-//! Aggregates between two commands, so that a busy one is not read from its first commit each time.
+//! Aggregates between two commands, so that one command after the other need not read from the first commit. Whoever
+//! works on an aggregate has it; another one at the same time reads the log, and one of the two finds out by its append.
 //!
 //! What is taken from here may be behind: another process appends too. The append itself tells, by its expectation; a
 //! refusal is decided again on what is loaded for it. Nothing outlives a connection.
@@ -36,6 +37,7 @@ struct Entry {
     loaded: Box<dyn Any + Send>,
     bytes: usize,
     place: u64,
+    version: u64,
 }
 
 impl AggregateCache {
@@ -66,12 +68,18 @@ impl AggregateCache {
             return;
         }
         let kept = kept.of(connects);
+        // Somebody who was faster may have put a newer one here.
+        if kept.entries.get(&subject).is_some_and(|entry| entry.version > loaded.version) {
+            return;
+        }
         kept.remove(&subject);
         let place = kept.next;
         kept.next += 1;
         kept.bytes += bytes;
         kept.order.insert(place, subject.clone());
-        kept.entries.insert(subject, Entry { loaded: Box::new(loaded), bytes, place });
+        let version = loaded.version;
+        let entry = Entry { loaded: Box::new(loaded), bytes, place, version };
+        kept.entries.insert(subject, entry);
         while kept.bytes > LARGEST {
             let Some((_, oldest)) = kept.order.first_key_value() else { break };
             let oldest = oldest.clone();
@@ -96,7 +104,7 @@ impl Kept {
     }
 
     fn remove(&mut self, subject: &str) -> Option<Box<dyn Any + Send>> {
-        let Entry { loaded, bytes, place } = self.entries.remove(subject)?;
+        let Entry { loaded, bytes, place, version: _ } = self.entries.remove(subject)?;
         self.bytes -= bytes;
         self.order.remove(&place);
         Some(loaded)
@@ -119,6 +127,9 @@ mod tests {
         cache.put("a".to_owned(), loaded(1, 10), 1);
         assert_eq!(cache.take::<Agent>("a", 1).map(|loaded| loaded.version), Some(1));
         assert!(cache.take::<Agent>("a", 1).is_none());
+        cache.put("a".to_owned(), loaded(3, 10), 1);
+        cache.put("a".to_owned(), loaded(2, 10), 1);
+        assert_eq!(cache.take::<Agent>("a", 1).map(|loaded| loaded.version), Some(3));
         cache.put("a".to_owned(), loaded(2, 10), 1);
         assert!(cache.take::<Change>("a", 1).is_none());
         cache.put("a".to_owned(), loaded(3, 10), 1);

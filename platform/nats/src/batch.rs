@@ -102,7 +102,7 @@ pub enum ReadError {
     },
     /// Whoever answered as leader has not heard enough of the others lately: another one may lead.
     #[error(
-        "the leader of stream {stream} has heard {heard} of {nodes} nodes lately: another may lead"
+        "who answers for stream {stream} has heard {heard} of {nodes} nodes lately: another may lead"
     )]
     NotLeading {
         /// The stream.

@@ -1,8 +1,8 @@
 //! The leader's word about a subject, and whether whoever gives it still leads.
 //!
-//! A leader that was stopped in time or cut off from the others goes on answering until it notices. Its own account of
-//! when it last heard them tells: no node asks to be elected before it has heard nothing of a leader for [`LEASE`] and a
-//! second more (nats-server: heartbeats every second, elections after 4 to 9).
+//! A leader that was stopped in time or cut off from the others goes on answering until it notices, and so does a node
+//! that knows of no leader. The answer's own account of when its sender last heard the others tells (nats-server:
+//! heartbeats every second, elections after 4 to 9 s of silence). It is evidence, not proof: see decision 0014.
 
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub async fn messages_of(
 
 fn leads(stream: &str, cluster: &ClusterInfo) -> Result<(), ReadError> {
     let nodes = cluster.replicas.len() + 1;
+    if cluster.leader.as_ref().is_none_or(String::is_empty) {
+        return Err(ReadError::NotLeading { stream: stream.to_owned(), heard: 0, nodes });
+    }
     let heard = 1 + cluster.replicas.iter().filter(|node| is_heard(node)).count();
     if heard * 2 > nodes {
         return Ok(());
@@ -62,6 +65,15 @@ mod tests {
     fn a_leader_that_has_heard_a_majority_lately_leads() {
         for heard in [&[][..], &[0, 0], &[900, 8_000], &[1, 2, 8_000, 8_000]] {
             assert!(leads("S", &cluster(heard).unwrap()).is_ok(), "{heard:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_knows_of_no_leader_is_none() {
+        let mut leaderless = cluster(&[1, 1]).unwrap();
+        for leader in [None, Some(String::new())] {
+            leaderless.leader = leader;
+            assert!(leads("S", &leaderless).is_err());
         }
     }
 

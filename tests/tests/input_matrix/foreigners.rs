@@ -10,6 +10,7 @@ use scenario::Platform;
 use scenario::change::get;
 use scenario::http::settled_length;
 use scenario::running::platform;
+use scenario::tunnel::Tunnel;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -51,9 +52,18 @@ async fn mallory(world: &World, operator: &Caller) -> anyhow::Result<String> {
 fn verdict(world: &World, operation: &Operation, status: u16, body: &Value) -> Option<String> {
     let text = body.to_string();
     // Of what is public or everybody's: the tenant's own name, and the words of the log.
-    let ids = ["change_id", "approval_id", "data_source_id", "sha256"];
+    let ids = [
+        "change_id",
+        "approval_id",
+        "data_source_id",
+        "sha256",
+        "job_id",
+        "agent_id",
+        "principal_id",
+    ];
     let shown = ids.iter().find(|name| world.known.get(**name).is_some_and(|id| text.contains(id)));
-    let aimed = operation.in_path.iter().any(|name| ids.contains(&name.as_str()));
+    let aimed =
+        operation.in_path.iter().any(|name| ids.contains(&name.as_str()) || name == "id_or_name");
     match (status, shown) {
         (500.., _) => Some("a server error".to_owned()),
         (200..=299, Some(id)) => Some(format!("{id} of another tenant is shown")),
@@ -71,17 +81,38 @@ async fn reached(platform: &Platform) -> anyhow::Result<Vec<String>> {
     let before = (get(platform, change).await?, settled_length(platform).await?);
     let mut accepted = 0;
     let mut findings = Vec::new();
-    for base in [&platform.card.command_api, &platform.card.query_api] {
-        let header = ("authorization", format!("Bearer {token}"));
-        let caller = Caller { name: "mallory", base: base.clone(), header, _tunnel: None };
+    let header = ("authorization", format!("Bearer {token}"));
+    let person = |base: &String| Caller {
+        name: "mallory",
+        base: base.clone(),
+        header: header.clone(),
+        _tunnel: None,
+    };
+    let tunnel = Tunnel::of(platform, "workflows").await?;
+    let base = tunnel.base().to_owned();
+    let tenant = ("cs-tenant", TENANT.to_owned());
+    let workflows = Caller { name: "workflows", base, header: tenant, _tunnel: Some(tunnel) };
+    let (commands, reads) = (&platform.card.command_api, &platform.card.query_api);
+    for (caller, document) in
+        [(person(commands), commands), (workflows, commands), (person(reads), reads)]
+    {
         let document: Value =
-            world.client.get(format!("{base}/openapi.json")).send().await?.json().await?;
+            world.client.get(format!("{document}/openapi.json")).send().await?.json().await?;
         for operation in Operation::all(&document)? {
             let sample = operation.sample().unwrap_or_else(|| json!({})).to_string();
-            for body in [sample.as_str(), valid(&operation.path)] {
+            let mut cases =
+                vec![Hostile::body("", sample), Hostile::body("", valid(&operation.path))];
+            if operation.in_path.iter().any(|name| name == "id_or_name") {
+                for id in ["data_source_id", "agent_id"].map(|name| world.known.get(name).cloned())
+                {
+                    let path = operation.filled(|_| id.clone().unwrap_or_default());
+                    cases.push(Hostile { path: Some(path), ..Hostile::default() });
+                }
+            }
+            for case in cases {
                 let until = Instant::now() + PATIENCE;
                 let (status, answer) = loop {
-                    let answer = world.ask(&caller, &operation, &Hostile::body("", body)).await?;
+                    let answer = world.ask(&caller, &operation, &case).await?;
                     // The read models hear of her a moment later.
                     if answer.0 != 401 || Instant::now() > until {
                         break answer;
@@ -89,9 +120,9 @@ async fn reached(platform: &Platform) -> anyhow::Result<Vec<String>> {
                     tokio::task::yield_now().await;
                 };
                 accepted += u64::from(operation.method == "post" && status < 300);
-                let name = format!("{} {}", operation.method, operation.path);
+                let name = format!("{} {} by {}", operation.method, operation.path, caller.name);
                 if status == 401 {
-                    findings.push(format!("{name}: she was not let in at all"));
+                    findings.push(format!("{name}: not let in at all"));
                 }
                 if let Some(wrong) = verdict(&world, &operation, status, &answer) {
                     findings.push(format!("{name}: {wrong}: {status} {answer}"));

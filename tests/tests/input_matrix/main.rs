@@ -76,7 +76,9 @@ impl World {
         let scratch = Scratch::new()?;
         let file = scratch.file("matrix.sql", "CREATE TABLE public.matrix (id bigint);\n")?;
         let change = submit(platform, "the matrix", &file).await?;
-        let pending = wait_for(platform, &change, "pending_approval").await?.change;
+        let story = wait_for(platform, &change, "pending_approval").await?;
+        let check = story.jobs.first().context("no job")?.job.clone();
+        let pending = story.change;
         let source = platform.target()?.id.clone();
         let known = BTreeMap::from([
             ("change_id", change),
@@ -86,8 +88,9 @@ impl World {
             ("log", "dev.countersign.test-main".to_owned()),
             ("tenant", "acme".to_owned()),
             ("sha256", pending.change_sha256.context("no manifest")?),
-            ("job_id", "job_351b5bhc2sgz3tz31hgkwr5qz4".to_owned()),
-            ("principal_id", "prn_351b5bhc2sgz3tz31hgkwr5qz4".to_owned()),
+            ("job_id", check.id),
+            ("agent_id", check.agent_id),
+            ("principal_id", pending.author),
         ]);
         Ok(Self { client: reqwest::Client::builder().no_proxy().build()?, known })
     }

@@ -8,6 +8,7 @@ use domain::catalog::{DataSource, DataSourceCommand, DataSourceError, Registered
 use domain::ids::{AgentId, ChangeId, DataSourceId};
 use event_log::{Answered, EventLog, ExecuteError, Target};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 type Executed = Result<Answered, ExecuteError<DataSourceError>>;
 
@@ -55,9 +56,18 @@ async fn another_appender_is_noticed_by_the_append_and_before_every_refusal() ->
     let again = shop(&one, "lock 5", lock(5)).await??;
     assert_eq!((again.receipt.version, again.replayed), (7, true));
 
+    // Nothing is read before an append to what was kept: one message, the append itself.
+    let connection = stack.connect_service(COMMAND_API).await?;
+    let third = EventLog::open(&connection, identity()?, writer()).await?;
+    let sent = || connection.client().statistics().out_messages.load(Ordering::Relaxed);
+    assert_eq!(shop(&third, "lock 8", lock(8)).await??.receipt.version, 8);
+    let before = sent();
+    assert_eq!(shop(&third, "release 8", release(8)).await??.receipt.version, 9);
+    assert_eq!(sent() - before, 1);
+
     // Nor does anything outlive a connection.
     one.reconnect().await.context("it does not connect again")?;
-    assert_eq!(shop(&one, "lock 6", lock(6)).await??.receipt.version, 8);
+    assert_eq!(shop(&one, "lock 6", lock(6)).await??.receipt.version, 10);
     stack.stop().await;
     Ok(())
 }

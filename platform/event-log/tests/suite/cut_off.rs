@@ -2,7 +2,7 @@
 
 use crate::servers::{Servers, data_source, lock, register, release};
 use crate::world::{TENANT, request};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use countersign_event_log::ExecuteError;
 use devkit::identities::{COMMAND_API, LOG_OPERATOR};
 use domain::catalog::{DataSource, DataSourceError};
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn a_leader_that_hears_nobody_confirms_nothing_until_it_does() -> anyhow::Result<()> {
     let servers = Servers::three().await?;
-    let Servers::Three(cluster) = &servers else { anyhow::bail!("one server has no leader") };
+    let Servers::Three(cluster) = &servers else { bail!("one server has no leader") };
     let operator = cluster.connect_service(0, LOG_OPERATOR).await?;
     let leading = cluster.leader_other_than(None, &operator, STREAM).await?;
     let connection = servers.connect(&servers.node(leading).url(), COMMAND_API).await?;
@@ -35,7 +35,7 @@ async fn a_leader_that_hears_nobody_confirms_nothing_until_it_does() -> anyhow::
         match leader::messages_of(&connection, STREAM, &subject).await {
             Err(ReadError::NotLeading { heard, nodes: 3, .. }) => break heard,
             Ok(2) if Instant::now() < until => tokio::task::yield_now().await,
-            other => anyhow::bail!("{other:?}"),
+            other => bail!("{other:?}"),
         }
     };
     assert_eq!(heard, 1);
@@ -43,13 +43,23 @@ async fn a_leader_that_hears_nobody_confirms_nothing_until_it_does() -> anyhow::
     read.context("it still reads, and says nothing of its being alone")?;
 
     let again = request("release 2", "")?;
-    let refused = log.execute::<DataSource, _>(&shop, release(2), &again);
-    let resume = async {
-        for node in others {
-            node.resume();
+    let alone = async {
+        for _ in 0..20 {
+            let word = leader::messages_of(&connection, STREAM, &subject).await;
+            ensure!(word.is_err(), "it is believed again: {word:?}");
         }
+        Ok(())
     };
-    let (refused, ()) = tokio::join!(refused, resume);
+    tokio::select! {
+        answered = log.execute::<DataSource, _>(&shop, release(2), &again) => {
+            bail!("answered while nobody else was heard: {answered:?}");
+        }
+        asked = alone => asked?,
+    }
+    for node in others {
+        node.resume();
+    }
+    let refused = log.execute::<DataSource, _>(&shop, release(2), &again).await;
     let held = matches!(refused, Err(ExecuteError::Refused(DataSourceError::NotHolder)));
     assert!(held, "{refused:?}");
     servers.stop().await;
