@@ -115,14 +115,15 @@ async fn go_on(callers: &mut [watch::Receiver<u64>]) -> anyhow::Result<()> {
 
 async fn unrest(
     cluster: &mut Cluster,
-    operator: &Connection,
+    operators: &[Connection; 3],
     mut callers: Vec<watch::Receiver<u64>>,
     (rounds, seed): (u64, u64),
 ) -> anyhow::Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     for round in 0..rounds {
         go_on(&mut callers).await?;
-        let leader = cluster.leader_other_than(None, operator, STREAM).await?;
+        let [first, ..] = operators;
+        let leader = cluster.leader_other_than(None, first, STREAM).await?;
         let node = if random.u8(..3) > 0 { leader } else { random.usize(..3) };
         // The first two rounds are the same with every seed, so that the shortest run sees both.
         let pauses = if round < 2 { round == 0 } else { random.bool() };
@@ -133,7 +134,10 @@ async fn unrest(
             cluster.kill(node).await;
         }
         if node == leader {
-            cluster.leader_other_than(Some(leader), operator, STREAM).await?;
+            // Whoever is connected to the one that stands still hears nothing.
+            let [one, two, three] = operators;
+            let another = [two, three, one].into_iter().nth(leader).context("three nodes")?;
+            cluster.leader_other_than(Some(leader), another, STREAM).await?;
         }
         go_on(&mut callers).await.with_context(|| format!("round {round} without node {node}"))?;
         if pauses {
@@ -167,7 +171,11 @@ async fn endured(rounds: u64, seed: u64) -> anyhow::Result<()> {
     let logs = try_join_all((0..3).map(|node| servers.log(node))).await?;
     let reader = servers.reader(0).await?;
     let Servers::Three(cluster) = &mut servers else { bail!("one server has no leader") };
-    let operator = cluster.connect_service(0, LOG_OPERATOR).await?;
+    let operators = [
+        cluster.connect_service(0, LOG_OPERATOR).await?,
+        cluster.connect_service(1, LOG_OPERATOR).await?,
+        cluster.connect_service(2, LOG_OPERATOR).await?,
+    ];
     let (end, over) = watch::channel(false);
     let (mut lives, mut watched) = (Vec::new(), Vec::new());
     for number in 0..CALLERS {
@@ -176,7 +184,7 @@ async fn endured(rounds: u64, seed: u64) -> anyhow::Result<()> {
         lives.push(Caller::new(&logs, number, seed).live(answered, over.clone()));
     }
     let disturbing = async {
-        let disturbed = unrest(cluster, &operator, watched, (rounds, seed)).await;
+        let disturbed = unrest(cluster, &operators, watched, (rounds, seed)).await;
         end.send_replace(true);
         disturbed
     };
