@@ -8,6 +8,7 @@ use crate::postgres_es::{CONNECTIONS, PostgresEs};
 use crate::raw_jetstream::RawJetStream;
 use crate::report::{Figure, Target};
 use crate::servers::{Servers, Unmirrored, identity, writer};
+use crate::statistics::median;
 use anyhow::Context as _;
 use devkit::nats_server::SyncInterval;
 use domain::catalog::DataSource;
@@ -109,10 +110,11 @@ impl Contenders {
             Who::Ours => self.ours.run(set, callers, n).await,
             Who::Raw => self.raw.run(set, callers, n).await,
             Who::RawMirrored => self.raw_mirrored.run(set, callers, n).await,
-            Who::PostgresOff => self.postgres_off.run(set, callers, n).await,
-            Who::PostgresOn => self.postgres_on.run(set, callers, n).await,
-            Who::OursAlways => self.ours_always.run(set, callers, n / 2).await,
-            Who::RawAlways => self.raw_always.run(set, callers, n / 2).await,
+            // Who takes longer for each has less of them.
+            Who::PostgresOff => self.postgres_off.run(set, callers, n / 2).await,
+            Who::PostgresOn => self.postgres_on.run(set, callers, n / 3).await,
+            Who::OursAlways => self.ours_always.run(set, callers, n / 4).await,
+            Who::RawAlways => self.raw_always.run(set, callers, n / 4).await,
         }
     }
 }
@@ -176,6 +178,14 @@ pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// Less depends on what else runs on the machine.
+fn processor(callers: usize, n: u64, ours: &[f64], (peer, name): (&[f64], &str)) -> Figure {
+    let what = format!("{callers} callers, processor time");
+    let configuration = "of the process that calls, without the servers'; less is better";
+    let figure = Figure::of(NAME, what, configuration, (ours, "µs/command"), n);
+    figure.beside(name, median(peer))
+}
+
 struct Setup {
     sizes: String,
     fsync: String,
@@ -196,6 +206,11 @@ impl Setup {
             anyhow::Ok(Figure::of_runs(NAME, name, configuration, (runs(who)?, UNIT)))
         };
         let peer = |who| middle(runs(who)?).map(|run| run.rate).context("no run");
+        let used = |who| {
+            let used: Vec<_> = runs(who)?.iter().map(|run| run.processor).collect();
+            anyhow::Ok(used)
+        };
+        let n = middle(runs(Who::Ours)?).map_or(0, |run| run.count);
         let is_judged = callers == 64;
         let part = |figure: Figure| {
             if is_judged { figure.should(Target::OfPeer(0.45)) } else { figure }
@@ -224,6 +239,8 @@ impl Setup {
                 .against(postgres("on"), peer(Who::PostgresOn)?),
             ours(Who::OursAlways, "against raw JetStream, both wait for the disk")?
                 .against("raw publish, nothing mirrors its stream", peer(Who::RawAlways)?),
+            processor(callers, n, &used(Who::Ours)?, (&used(Who::Raw)?, "raw publish")),
+            processor(callers, n, &used(Who::Ours)?, (&used(Who::PostgresOn)?, "postgres-es")),
         ])
     }
 }

@@ -42,7 +42,7 @@ pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
     let took = started.elapsed().as_secs_f64();
     progress(&format!("catch-up: {} commits are in the log after {took:.1} s", counted(last)));
     let (mut tables, mut index) = (Vec::new(), Vec::new());
-    for run in 1..=plan.runs {
+    for run in 1..=plan.catch_ups {
         let url = servers.database(&format!("caught_up_{run}")).await?;
         let took = into_tables(&url, &reader, last).await?;
         tables.push(took);

@@ -17,6 +17,8 @@ pub struct Plan {
     pub projected: usize,
     /// Commits that followers catch up with.
     pub caught_up: usize,
+    /// How often they do: it takes long.
+    pub catch_ups: usize,
     /// Documents of the index that is searched.
     pub documents: usize,
     /// Searches of one run.
@@ -33,14 +35,15 @@ impl Plan {
         Self {
             is_full: true,
             runs: 5,
-            commands: [(1, 4_000), (16, 16_000), (64, 25_600)],
-            requests: 4_000,
-            changes: 25,
-            projected: 30_000,
+            commands: [(1, 1_600), (16, 6_400), (64, 12_800)],
+            requests: 1_600,
+            changes: 20,
+            projected: 10_000,
             caught_up: 200_000,
+            catch_ups: 1,
             documents: 500_000,
             searches: 2_000,
-            verified: 40_000,
+            verified: 30_000,
             aggregates: &[10_000, 100_000, 1_000_000],
         }
     }
@@ -55,6 +58,7 @@ impl Plan {
             changes: 4,
             projected: 10_000,
             caught_up: 20_000,
+            catch_ups: 1,
             documents: 60_000,
             searches: 1_000,
             verified: 10_000,

@@ -143,6 +143,12 @@ impl Figure {
         self.compared(format!("itself, {name}"), median, None)
     }
 
+    /// Shows what another one needs for the same, without a winner.
+    #[must_use]
+    pub fn beside(self, name: &str, median: f64) -> Self {
+        self.compared(name.to_owned(), median, None)
+    }
+
     fn compared(mut self, name: String, median: f64, ahead: Option<&'static str>) -> Self {
         let ratio = self.median / median.max(f64::MIN_POSITIVE);
         self.peer = Some(Peer { name, median, ratio, ahead });

@@ -21,8 +21,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "search";
-/// As the worker batches.
-const BATCH: usize = 1_000;
+/// Commits of the log in one commit of the index, as the worker has it.
+const SMALL: usize = 1_000;
+/// The same in larger ones, each a larger segment.
+const LARGE: usize = 20_000;
+/// Documents of a run in small ones, as a part of those that are searched.
+const PART: usize = 10;
 /// What the target is about.
 const WHOLE: usize = 500_000;
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -40,22 +44,19 @@ const QUERIES: [&str; 8] = [
     "approval.granted",
 ];
 
-/// Indexes once as much as is searched, in as many parts as there are runs; then searches.
+/// Indexes in small commits and in large ones, then searches.
 pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
     let scratch = Scratch::new()?;
-    let folder = scratch.path().join("index");
-    let (built, runs, documents) = (folder.clone(), plan.runs, plan.documents);
-    let indexed = tokio::task::spawn_blocking(move || index(&built, runs, documents)).await??;
-    let unit = (indexed.rates.as_slice(), "documents/s");
-    let configuration = format!(
-        "{BATCH} commits in a commit of the index, one thread, up to {} documents, from memory",
-        counted(indexed.documents)
-    );
-    let part = indexed.documents / u64::try_from(plan.runs)?;
-    let mut figures = vec![
-        Figure::of(NAME, "the index's own writer", configuration, unit, part)
-            .should(Target::AtLeast(50_000.0)),
-    ];
+    let (runs, documents) = (plan.runs, plan.documents);
+    let indexing = |name: &str, batch, documents| {
+        let folder = scratch.path().join(name);
+        tokio::task::spawn_blocking(move || index(&folder, batch, runs, documents))
+    };
+    let small = indexing("small", SMALL, documents / PART).await??;
+    let large = indexing("large", LARGE, documents).await??;
+    let mut figures = vec![written(SMALL, &small, runs)?, written(LARGE, &large, runs)?];
+    let indexed = large;
+    let folder = scratch.path().join("large");
     let stopping = CancellationToken::new();
     let (search, watcher) = Search::of(&folder, &identity()?.origin);
     let mut tasks = JoinSet::new();
@@ -77,6 +78,17 @@ pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
         ended??;
     }
     Ok(figures)
+}
+
+fn written(batch: usize, indexed: &Indexed, runs: usize) -> anyhow::Result<Figure> {
+    let (batch, documents) = (counted(batch), counted(indexed.documents));
+    let configuration = format!(
+        "{batch} commits of the log in a commit of the index, one thread, up to {documents} documents, from memory"
+    );
+    let unit = (indexed.rates.as_slice(), "documents/s");
+    let part = indexed.documents / u64::try_from(runs)?;
+    let figure = Figure::of(NAME, "the index's own writer", configuration, unit, part);
+    Ok(figure.should(Target::AtLeast(50_000.0)))
 }
 
 fn figure(kind: Kind, callers: usize, runs: &[Run], documents: u64, is_whole: bool) -> Figure {
@@ -101,7 +113,7 @@ struct Indexed {
     last: u64,
 }
 
-fn index(folder: &Path, runs: usize, documents: usize) -> anyhow::Result<Indexed> {
+fn index(folder: &Path, batch: usize, runs: usize, documents: usize) -> anyhow::Result<Indexed> {
     let log = identity()?;
     let mut index = SearchIndex::open(folder, &log.origin)?;
     let mut history = History::of(log)?;
@@ -110,18 +122,18 @@ fn index(folder: &Path, runs: usize, documents: usize) -> anyhow::Result<Indexed
     for run in 1..=runs {
         let (mut took, mut written) = (Duration::ZERO, 0);
         while written < part {
-            let made = history.take(BATCH)?;
-            let batch: Vec<_> = made.into_iter().map(Made::followed).collect();
-            let last = position(&batch)?;
+            let made = history.take(batch)?;
+            let commits: Vec<_> = made.into_iter().map(Made::followed).collect();
+            let last = position(&commits)?;
             indexed.last = last.sequence;
-            written += batch.iter().map(events).sum::<u64>();
+            written += commits.iter().map(events).sum::<u64>();
             let started = Instant::now();
-            index.write_commits(batch, last)?;
+            index.write_commits(commits, last)?;
             took += started.elapsed();
         }
         indexed.documents += written;
         let rate = rate(written, took);
-        progress(&format!("search, part {run}: {rate:.0} documents/s"));
+        progress(&format!("search, {batch} commits at a time, run {run}: {rate:.0} documents/s"));
         indexed.rates.push(rate);
     }
     Ok(indexed)
