@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test]
 async fn a_leader_that_hears_nobody_confirms_nothing_until_it_does() -> anyhow::Result<()> {
     let servers = Servers::three().await?;
-    let Servers::Three(cluster) = &servers else { bail!("one server has no leader") };
+    let Servers::Three(cluster, _) = &servers else { bail!("one server has no leader") };
     let operator = cluster.connect_service(0, LOG_OPERATOR).await?;
     let leading = cluster.leader_other_than(None, &operator, STREAM).await?;
     let connection = servers.connect(&servers.node(leading).url(), COMMAND_API).await?;

@@ -10,11 +10,18 @@ use domain::ids::{AgentId, ChangeId, DataSourceId};
 use event_log::{EventLog, Followed, Follower, LogError, Reader, Recorded, Target, open_log};
 use nats::Connection;
 use std::collections::BTreeMap;
+use tokio::sync::{Mutex, MutexGuard};
 
 pub enum Servers {
     One(Box<Stack>),
-    Three(Cluster),
+    Three(
+        Cluster,
+        #[expect(dead_code, reason = "held until it is dropped")] MutexGuard<'static, ()>,
+    ),
 }
+
+/// Three servers under load need the machine's processors: two clusters at once starve each other.
+static ONE_CLUSTER: Mutex<()> = Mutex::const_new(());
 
 impl Servers {
     pub async fn one() -> anyhow::Result<Self> {
@@ -24,7 +31,8 @@ impl Servers {
 
     pub async fn three() -> anyhow::Result<Self> {
         chassis::process::install_crypto();
-        Self::Three(Cluster::start().await?).opened().await
+        let alone = ONE_CLUSTER.lock().await;
+        Self::Three(Cluster::start().await?, alone).opened().await
     }
 
     async fn opened(self) -> anyhow::Result<Self> {
@@ -38,14 +46,14 @@ impl Servers {
     pub fn node(&self, client: usize) -> &NatsServer {
         match self {
             Self::One(stack) => stack.nats(),
-            Self::Three(cluster) => cluster.node(client),
+            Self::Three(cluster, _) => cluster.node(client),
         }
     }
 
     pub async fn connect(&self, url: &str, service: &str) -> anyhow::Result<Connection> {
         Ok(match self {
             Self::One(stack) => stack.connect_service_at(url, service).await?,
-            Self::Three(cluster) => cluster.connect_service_at(url, service).await?,
+            Self::Three(cluster, _) => cluster.connect_service_at(url, service).await?,
         })
     }
 
@@ -70,7 +78,7 @@ impl Servers {
     pub async fn stop(self) {
         match self {
             Self::One(stack) => stack.stop().await,
-            Self::Three(cluster) => cluster.stop().await,
+            Self::Three(cluster, _) => cluster.stop().await,
         }
     }
 }

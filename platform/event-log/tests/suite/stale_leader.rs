@@ -127,7 +127,7 @@ async fn asked_through(
 #[tokio::test]
 async fn a_stale_leader_answers_nothing_from_what_it_knew() -> anyhow::Result<()> {
     let servers = Servers::three().await?;
-    let Servers::Three(cluster) = &servers else { anyhow::bail!("one server has no leader") };
+    let Servers::Three(cluster, _) = &servers else { anyhow::bail!("one server has no leader") };
     let anyone = cluster.connect_service(0, LOG_OPERATOR).await?;
     let old = cluster.leader_other_than(None, &anyone, STREAM).await?;
     let stale_connection = servers.connect(&servers.node(old).url(), COMMAND_API).await?;

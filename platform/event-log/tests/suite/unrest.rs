@@ -170,7 +170,7 @@ async fn endured(rounds: u64, seed: u64) -> anyhow::Result<()> {
     let mut servers = Servers::three().await?;
     let logs = try_join_all((0..3).map(|node| servers.log(node))).await?;
     let reader = servers.reader(0).await?;
-    let Servers::Three(cluster) = &mut servers else { bail!("one server has no leader") };
+    let Servers::Three(cluster, _) = &mut servers else { bail!("one server has no leader") };
     let operators = [
         cluster.connect_service(0, LOG_OPERATOR).await?,
         cluster.connect_service(1, LOG_OPERATOR).await?,
