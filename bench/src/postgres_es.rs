@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
-/// Its own default is 10 (`default_postgress_pool`); with as many as there are callers it is faster here.
+/// As many as the most callers; its own default is 10 (`default_postgress_pool`), which was not measured.
 pub const CONNECTIONS: u32 = 64;
 
 /// As its own `db/init.sql` makes it.
