@@ -1,4 +1,5 @@
-//! Appends of one event to aggregates that exist: ours, the raw publish under it, and postgres-es.
+//! Appends of one event to aggregates that exist: ours, the raw publish under it, and postgres-es. Every commit of ours is
+//! signed; a receipt is signed by whoever answers with it, so that its signature is part of the HTTP figures.
 
 use crate::callers::{Run, Work, call, middle};
 use crate::locks::{self, DataSources, ROUNDS};

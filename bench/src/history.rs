@@ -81,7 +81,7 @@ impl History {
         let first = opening(log.origin.as_str(), log.shard.as_str())?.into();
         let mut slots = Vec::new();
         slots.resize_with(SLOTS, Slot::default);
-        Ok(Self { log, writer: writer().public().id(), first, slots, turn: 0, sequence: 0 })
+        Ok(Self { log, writer: writer().id(), first, slots, turn: 0, sequence: 0 })
     }
 
     /// The next commit.

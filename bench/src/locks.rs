@@ -79,7 +79,7 @@ pub fn id(name: &str) -> String {
 pub fn created(log: &LogIdentity, key: &PrivateKey, name: &str) -> anyhow::Result<Message> {
     let event = DataSourceEvent::Created(registered(name.to_owned()));
     let entry = Entry::of((TENANT, "data_source", id(name)), &[event])?;
-    let writer: KeyId = key.public().id();
+    let writer: KeyId = key.id();
     let envelope = envelope(log, writer, &entry, (1, CommitHash::ZERO), 1)?;
     let payload = serde_json::to_vec(&envelope)?;
     let hash = CommitHash::of(&payload);

@@ -104,7 +104,7 @@ fn metadata(id: &str, request: &Request) -> anyhow::Result<HashMap<String, Strin
 fn writer_id() -> String {
     use std::sync::OnceLock;
     static ID: OnceLock<String> = OnceLock::new();
-    ID.get_or_init(|| writer().public().id().to_string()).clone()
+    ID.get_or_init(|| writer().id().to_string()).clone()
 }
 
 impl Work for Commands {

@@ -18,7 +18,7 @@ pub struct Answer {
 impl Answer {
     /// Something was made: 201, and where it is read.
     pub fn created(collection: &str, answered: &Answered) -> Self {
-        let location = format!("/v1/{collection}/{}", answered.receipt.aggregate.id);
+        let location = format!("/v1/{collection}/{}", answered.commit.envelope.aggregate.id);
         Self { location: Some(location), ..Self::new(StatusCode::CREATED, answered) }
     }
 
@@ -34,12 +34,12 @@ impl Answer {
 
     /// Work follows: 202, and where to watch it.
     pub fn accepted(collection: &str, answered: &Answered) -> Self {
-        let location = format!("/v1/{collection}/{}", answered.receipt.aggregate.id);
+        let location = format!("/v1/{collection}/{}", answered.commit.envelope.aggregate.id);
         Self { location: Some(location), ..Self::new(StatusCode::ACCEPTED, answered) }
     }
 
     fn new(status: StatusCode, answered: &Answered) -> Self {
-        let body = receipt_body(&answered.receipt);
+        let body = receipt_body(&answered.receipt());
         Self { status, location: None, body, replayed: answered.replayed }
     }
 }

@@ -97,7 +97,7 @@ impl AppState {
     }
 
     /// An aggregate's state, or the refusal that says it is not there.
-    pub async fn find<A: Aggregate>(
+    pub async fn find<A: Aggregate + Clone + 'static>(
         &self,
         tenant: &str,
         id: &str,
@@ -108,7 +108,7 @@ impl AppState {
     }
 
     /// As [`AppState::find`], as of the leader: for what is refused because of a state that may have changed since.
-    pub async fn find_current<A: Aggregate>(
+    pub async fn find_current<A: Aggregate + Clone + 'static>(
         &self,
         tenant: &str,
         id: &str,

@@ -44,9 +44,9 @@ impl Records {
         id: &str,
     ) -> Result<String, Setback> {
         let commits = self.reader.load::<A>(tenant, id).await?.map(|loaded| loaded.commands);
-        let last = commits.into_iter().flatten().map(|(_, commit)| commit.envelope);
-        let last = last.max_by_key(|envelope| envelope.version);
-        Ok(last.map(|envelope| envelope.traceparent).unwrap_or_default())
+        let last = commits.into_iter().flatten().map(|(_, commit)| commit);
+        let last = last.max_by_key(|commit| commit.envelope.version);
+        Ok(last.map(|commit| commit.envelope.traceparent.clone()).unwrap_or_default())
     }
 
     /// A blob's bytes. The mirror of blobs may be a moment behind that of the log.

@@ -36,7 +36,7 @@ async fn the_site_may_demand_more_people_than_the_root() {
         Site::start("site_role", "requirements = [{ role = 'dba', count = 1 }]").await.unwrap();
     let told = site.migrate("site_role", SQL, 1).await.unwrap();
     assert_eq!(told.words(), "refused requirement_not_met");
-    let revoked = format!("revoked_keys = ['{}']", key("bea").public().id());
+    let revoked = format!("revoked_keys = ['{}']", key("bea").id());
     let site = Site::start("site_revoked", &revoked).await.unwrap();
     let told = site.migrate("site_revoked", SQL, 1).await.unwrap();
     assert_eq!(told.words(), "refused quorum_not_met");

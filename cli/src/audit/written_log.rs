@@ -43,7 +43,7 @@ pub fn envelope<E: Serialize>(
     Ok(Envelope {
         spec: ledger::SPEC,
         log: "a.b".parse()?,
-        writer: key("writer").public().id(),
+        writer: key("writer").id(),
         tenant: tenant.parse()?,
         aggregate: AggregateRef { kind: kind.parse()?, id: id.parse()? },
         version,

@@ -44,7 +44,7 @@ pub async fn approve(
     let (manifest, file) = checked(manifest, file.to_vec()).await?;
     output.talk(&review::shown(&manifest, &file));
     let sha256 = Sha256Digest::of(&pending.bytes);
-    output.talk(&format!("manifest     sha256 {sha256}\nkey          {}", key.public().id()));
+    output.talk(&format!("manifest     sha256 {sha256}\nkey          {}", key.id()));
     if !yes {
         match output.ask("Sign this? It means exactly: I approve.")? {
             Some(true) => {}
@@ -155,7 +155,7 @@ mod tests {
         let key = PrivateKey::from_seed(&[7; 32]);
         let bytes = b"{\"exactly\":  \"these\"}".to_vec();
         let value = approval(&key, bytes.clone()).unwrap();
-        assert_eq!(value["keyid"], json!(key.public().id()));
+        assert_eq!(value["keyid"], json!(key.id()));
         assert_eq!((&value["x5c"], &value["webauthn"]), (&Value::Null, &Value::Null));
         let signature: Signature = serde_json::from_value(value).unwrap();
         let pae = trust::dsse::pae("application/vnd.countersign.change.v1+json", &bytes);

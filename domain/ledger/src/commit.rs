@@ -16,6 +16,8 @@ use trust::strict::{self, StrictError};
 pub const SPEC: u64 = 1;
 /// Largest payload of a commit, bytes.
 pub const MAX_COMMIT_BYTES: usize = 512 * 1024;
+/// The data of an event lies in the commit, its events and the event.
+const EVENT_DATA_DEPTH: usize = 3;
 
 /// Why bytes are not a commit, or an envelope cannot become one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,12 +181,21 @@ impl Envelope {
 
     /// The payload bytes: compact JSON, members in the order of the fields, deterministic.
     ///
-    /// What comes out is read back and compared, so that no writer stores what every reader would condemn.
+    /// What would not be read back as it is gets refused, so that no writer stores what every reader would condemn.
     pub fn encode(&self) -> Result<Vec<u8>, CommitError> {
         self.check()?;
+        let data = self.events.iter().map(|event| &event.data);
+        let stable = |value| strict::check_value(value, EVENT_DATA_DEPTH).is_ok();
+        if !data.chain([&Value::from(self.version)]).all(stable) {
+            return Err(CommitError::Unstable);
+        }
         let payload = serde_json::to_vec(self)
             .map_err(|error| CommitError::Malformed(StrictError::Json(error.to_string())))?;
-        if Self::parse(&payload)? == *self { Ok(payload) } else { Err(CommitError::Unstable) }
+        if payload.len() > MAX_COMMIT_BYTES {
+            return Err(CommitError::TooLarge(payload.len()));
+        }
+        debug_assert_eq!(Self::parse(&payload).as_ref(), Ok(self), "read back as it is");
+        Ok(payload)
     }
 
     fn check(&self) -> Result<(), CommitError> {

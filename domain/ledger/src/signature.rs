@@ -44,7 +44,7 @@ pub struct SignedCommit {
 impl Envelope {
     /// Encodes, hashes and signs. The key must be the envelope's `writer`.
     pub fn sign(&self, shard: &Slug, writer: &PrivateKey) -> Result<SignedCommit, CommitError> {
-        if writer.public().id() != self.writer {
+        if writer.id() != self.writer {
             return Err(CommitError::OtherWriter);
         }
         let payload = self.encode()?;

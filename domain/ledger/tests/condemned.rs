@@ -219,7 +219,7 @@ fn a_missing_or_wrong_signature_is_condemned() {
     let other_hash = sign_hash(&case.bench.writer, &CommitHash::ZERO).to_string();
     let unseparated = case.bench.writer.sign_named(hash.as_bytes()).to_string();
     let by_stranger = sign_hash(&stranger, &hash).to_string();
-    let renamed = good.replace(&case.bench.writer.public().id().to_string(), &"0".repeat(64));
+    let renamed = good.replace(&case.bench.writer.id().to_string(), &"0".repeat(64));
     for wrong in [other_hash, unseparated, by_stranger, renamed, "nonsense".to_owned()] {
         case.line.signature = wrong;
         assert_eq!(case.reason().unwrap(), Reason::SignatureWrong);
@@ -233,7 +233,7 @@ fn a_writer_that_the_reader_does_not_know_is_condemned() {
     case.bench.writer = stranger.clone();
     let payload = case.line.payload.clone();
     let mut commit: Value = serde_json::from_slice(&payload).unwrap();
-    commit["writer"] = json!(stranger.public().id());
+    commit["writer"] = json!(stranger.id());
     let mut case = case.sealed(serde_json::to_vec(&commit).unwrap());
     assert!(case.judge().is_ok(), "the stranger's own readers know it");
     case.bench.writer = PrivateKey::from_seed(workbench::GOLDEN_SEED);

@@ -139,3 +139,39 @@ proptest! {
         prop_assert_eq!(mark.to_string().parse(), Ok(mark));
     }
 }
+
+/// JSON of every kind, also of kinds that no commit may hold: fractions, large integers, deep nesting.
+fn loose_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ((1_u64 << 53) - 2..(1 << 53) + 2).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    let wide = leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    });
+    let deep = 55_usize..66;
+    let deep = deep.prop_map(|depth| (0..depth).fold(Value::Null, |inner, _| json!([inner])));
+    prop_oneof![3 => wide, 1 => deep]
+}
+
+proptest! {
+    /// A writer stores exactly what a reader would read back as it is.
+    #[test]
+    fn what_is_encoded_is_what_is_read_back(
+        data in prop::collection::btree_map(any::<String>(), loose_json(), 0..4)
+    ) {
+        let mut envelope = envelope().map_err(|error| TestCaseError::fail(error.to_string()))?;
+        envelope.events[0].data = Value::Object(data.into_iter().collect());
+        let written = serde_json::to_vec(&envelope).unwrap();
+        let is_read_back = Envelope::parse(&written).as_ref() == Ok(&envelope);
+        prop_assert_eq!(envelope.encode().is_ok(), is_read_back);
+    }
+}

@@ -209,7 +209,7 @@ fn an_inserted_commit_by_a_stranger_is_condemned_and_the_rest_stays_good() {
         bench.envelope("acme", "change", id("chg", 9).unwrap(), "schema.approved", json!({}));
     let mut envelope = envelope.unwrap();
     let stranger = PrivateKey::from_seed(&[9; 32]);
-    envelope.writer = stranger.public().id();
+    envelope.writer = stranger.id();
     bench.put(&envelope.sign(&bench.shard, &stranger).unwrap()).unwrap();
     bench.append("acme", "change", id("chg", 2).unwrap(), "schema.approved", json!({})).unwrap();
     let report = bench.verify(&bench.bundle().unwrap()).unwrap();

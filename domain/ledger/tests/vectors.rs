@@ -43,7 +43,7 @@ fn golden() -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         "note": "Ed25519 seed, commits, receipts and lines of PROTOCOL.md section 1. Never use this key.",
         "seed": to_base64(GOLDEN_SEED),
         "spki": bench.writer.public(),
-        "key_id": bench.writer.public().id(),
+        "key_id": bench.writer.id(),
         "log": bench.origin,
         "shard": bench.shard,
         "request": {"body": "{}", "digest": RequestDigest::of(b"{}")},

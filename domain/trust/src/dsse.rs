@@ -151,7 +151,7 @@ impl Envelope {
     #[must_use]
     pub fn sign_ed25519(mut self, key: &PrivateKey) -> Self {
         let sig = key.sign(&self.pae()).to_vec();
-        let keyid = key.public().id().to_string();
+        let keyid = key.id().to_string();
         self.signatures.push(Signature { keyid, sig, x5c: None, webauthn: None });
         self
     }

@@ -123,22 +123,25 @@ impl<'de> Deserialize<'de> for PublicKey {
 
 /// An Ed25519 private key; wiped when dropped, never printed.
 #[derive(Clone)]
-pub struct PrivateKey(SigningKey);
+pub struct PrivateKey {
+    key: SigningKey,
+    id: KeyId,
+}
 
 impl PrivateKey {
     /// From 32 random bytes of the caller's.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self::of(SigningKey::from_bytes(seed))
     }
 
     /// From PKCS#8 PEM (RFC 5958, RFC 8410).
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        SigningKey::from_pkcs8_pem(pem).map(Self).map_err(|_| KeyError::Private)
+        SigningKey::from_pkcs8_pem(pem).map(Self::of).map_err(|_| KeyError::Private)
     }
 
     /// As PKCS#8 PEM.
     pub fn to_pem(&self) -> Result<String, KeyError> {
-        self.0
+        self.key
             .to_pkcs8_pem(LineEnding::LF)
             .map(|pem| pem.as_str().to_owned())
             .map_err(|_| KeyError::Private)
@@ -146,23 +149,33 @@ impl PrivateKey {
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey(self.key.verifying_key())
+    }
+
+    /// The key id of the public half.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    fn of(key: SigningKey) -> Self {
+        let id = PublicKey(key.verifying_key()).id();
+        Self { key, id }
     }
 
     /// Raw 64-byte signature (RFC 8032, deterministic).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        self.key.sign(message).to_bytes()
     }
 
     /// Signature with its key id, the form of `Cs-Signature` and of receipts.
     pub fn sign_named(&self, message: &[u8]) -> NamedSignature {
-        NamedSignature { key: self.public().id(), signature: self.sign(message) }
+        NamedSignature { key: self.id, signature: self.sign(message) }
     }
 }
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PrivateKey({})", self.public().id())
+        write!(f, "PrivateKey({})", self.id)
     }
 }
 

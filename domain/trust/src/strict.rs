@@ -66,6 +66,33 @@ pub fn exact<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, Strict
     }
 }
 
+/// Refuses a value that [`parse_value`] would not read back as it is, `depth` levels inside a text.
+pub fn check_value(value: &Value, depth: usize) -> Result<(), StrictError> {
+    let inner = depth + 1;
+    let fits = || {
+        let detail = || StrictError::Json(format!("nested deeper than {MAX_DEPTH}"));
+        if depth < MAX_DEPTH { Ok(()) } else { Err(detail()) }
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+        Value::Number(number) if is_exact(number) => Ok(()),
+        Value::Number(number) => Err(StrictError::Json(format!("{number} is no exact integer"))),
+        Value::Array(items) => {
+            fits()?;
+            items.iter().try_for_each(|item| check_value(item, inner))
+        }
+        Value::Object(members) => {
+            fits()?;
+            members.values().try_for_each(|item| check_value(item, inner))
+        }
+    }
+}
+
+fn is_exact(number: &Number) -> bool {
+    let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+    magnitude.is_some_and(|magnitude| magnitude < INTEGER_LIMIT)
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,

@@ -61,26 +61,48 @@ impl EventLog {
         &self.reader
     }
 
-    /// An aggregate; that there is none is said only with the leader's word. What exists may have grown since.
-    pub async fn load<A: Aggregate>(
+    /// An aggregate, without its commands; that there is none is said only with the leader's word. What exists may have
+    /// grown since.
+    pub async fn load<A: Aggregate + Clone + 'static>(
         &self,
         tenant: &str,
         id: &str,
     ) -> Result<Option<Loaded<A>>, LogError> {
-        let found = self.reader.load(tenant, id).await?;
-        if found.is_some() { Ok(found) } else { self.load_current(tenant, id).await }
+        let seen = self.seen::<A>(tenant, id).await?;
+        if seen.version > 0 { Ok(Some(seen)) } else { self.load_current(tenant, id).await }
     }
 
-    /// An aggregate with everything that the leader holds.
-    pub async fn load_current<A: Aggregate>(
+    /// An aggregate with everything that the leader holds, without its commands.
+    pub async fn load_current<A: Aggregate + Clone + 'static>(
         &self,
         tenant: &str,
         id: &str,
     ) -> Result<Option<Loaded<A>>, LogError> {
         let subject = self.reader.subject(tenant, A::TYPE, id)?;
-        let mut loaded = self.reader.history::<A>(tenant, id).await?;
+        let mut loaded = self.seen::<A>(tenant, id).await?;
         self.catch_up(&subject, &mut loaded, &mut Patience::new()).await?;
         Ok(Some(loaded).filter(|loaded| loaded.version > 0))
+    }
+
+    /// An aggregate as a replica shows it, without its commands: only what was not kept is read and verified again.
+    async fn seen<A: Aggregate + Clone + 'static>(
+        &self,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Loaded<A>, LogError> {
+        let subject = self.reader.subject(tenant, A::TYPE, id)?;
+        let connects = self.reader.connection.connects();
+        if let Some(mut seen) = self.cache.look::<A>(&subject, connects) {
+            let kept = seen.messages;
+            self.reader.read_on(&subject, &mut seen).await?;
+            if seen.messages == kept {
+                return Ok(seen);
+            }
+        }
+        let loaded = self.reader.history::<A>(tenant, id).await?;
+        let seen = loaded.without_commands();
+        self.cache.put(subject, loaded, connects);
+        Ok(seen)
     }
 
     /// Reads on until everything is in that the leader holds now; a read may come from a replica that is behind.

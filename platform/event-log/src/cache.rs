@@ -2,7 +2,8 @@
 //! works on an aggregate has it; another one at the same time reads the log, and one of the two finds out by its append.
 //!
 //! What is taken from here may be behind: another process appends too. The append itself tells, by its expectation; a
-//! refusal is decided again on what is loaded for it. Nothing outlives a connection.
+//! refusal is decided again on what is loaded for it; a lookup reads on from what is here. Nothing outlives a
+//! connection.
 
 use crate::loaded::Loaded;
 use cqrs_es::Aggregate;
@@ -34,7 +35,7 @@ struct Kept {
 
 #[derive(Debug)]
 struct Entry {
-    loaded: Box<dyn Any + Send>,
+    loaded: Box<dyn Any + Send + Sync>,
     bytes: usize,
     place: u64,
     version: u64,
@@ -52,6 +53,17 @@ impl AggregateCache {
         let found = if loaded.is_some() { "hit" } else { "miss" };
         metrics::counter!("countersign_event_log_cache_total", "result" => found).increment(1);
         loaded.map(|loaded| *loaded)
+    }
+
+    /// An aggregate as it was last seen under this connection, without its commands, left where it is: for lookups.
+    pub(crate) fn look<A: Aggregate + Clone + 'static>(
+        &self,
+        subject: &str,
+        connects: u64,
+    ) -> Option<Loaded<A>> {
+        let mut kept = self.kept();
+        let entry = kept.of(connects).entries.get(subject);
+        entry.and_then(|entry| entry.loaded.downcast_ref()).map(Loaded::without_commands)
     }
 
     /// Puts an aggregate back as it is in the log now.
@@ -103,7 +115,7 @@ impl Kept {
         self
     }
 
-    fn remove(&mut self, subject: &str) -> Option<Box<dyn Any + Send>> {
+    fn remove(&mut self, subject: &str) -> Option<Box<dyn Any + Send + Sync>> {
         let Entry { loaded, bytes, place, version: _ } = self.entries.remove(subject)?;
         self.bytes -= bytes;
         self.order.remove(&place);

@@ -9,11 +9,12 @@ use cqrs_es::{Aggregate, AggregateContext as _, AggregateError, EventStore as _}
 use domain::Issued;
 use domain::ids::CommandId;
 use domain::issued::Actor;
-use ledger::{IdText, Receipt, RequestDigest, commit_time};
+use ledger::{Commit, IdText, Receipt, RequestDigest, commit_time};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use trust::encoding::Timestamp;
+use trust::keys::PrivateKey;
 
 /// Which aggregate a command is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,12 +50,20 @@ pub struct Request {
 }
 
 /// A command's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Answered {
-    /// What the caller keeps.
-    pub receipt: Receipt,
+    /// The commit, without its events.
+    pub commit: Arc<Commit>,
     /// It answers an earlier try.
     pub replayed: bool,
+    writer: Arc<PrivateKey>,
+}
+
+impl Answered {
+    /// What the caller keeps; signed when somebody asks for it.
+    pub fn receipt(&self) -> Receipt {
+        Receipt::sign(&self.commit, &self.writer)
+    }
 }
 
 /// The command is being executed until this is dropped.
@@ -132,10 +141,9 @@ impl EventLog {
             };
             match store.append(&events, &context, request).await {
                 Ok(commit) => {
-                    let receipt = Receipt::sign(&commit, &self.writer);
-                    context.loaded.appended(commit);
+                    let commit = context.loaded.appended(commit);
                     self.cache.put(subject, context.loaded, connects);
-                    return Ok(Answered { receipt, replayed: false });
+                    return Ok(self.answered(commit, false));
                 }
                 Err(AppendError::Conflict) => {}
                 Err(other) => return Err(ExecuteError::Append(other)),
@@ -179,11 +187,12 @@ impl EventLog {
             Some(commit) if commit.envelope.command.digest != request.digest => {
                 Err(ExecuteError::OtherBody)
             }
-            Some(commit) => {
-                let receipt = Receipt::sign(commit, &self.writer);
-                Ok(Some(Answered { receipt, replayed: true }))
-            }
+            Some(commit) => Ok(Some(self.answered(Arc::clone(commit), true))),
         }
+    }
+
+    fn answered(&self, commit: Arc<Commit>, replayed: bool) -> Answered {
+        Answered { commit, replayed, writer: Arc::clone(&self.writer) }
     }
 }
 

@@ -6,6 +6,7 @@ use domain::registry;
 use ledger::{Commit, Head, LogIdentity, Reason, judge};
 use nats::StoredMessage;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use trust::encoding::Timestamp;
 
 /// An aggregate, where its chain stands, and which commands made it.
@@ -24,7 +25,7 @@ pub struct Loaded<A> {
     /// How many messages the subject has, good and condemned.
     pub messages: u64,
     /// Its commits by command id, without their events.
-    pub commands: BTreeMap<String, Commit>,
+    pub commands: BTreeMap<String, Arc<Commit>>,
     /// About how large its commits are, bytes.
     pub bytes: usize,
 }
@@ -88,20 +89,32 @@ impl<A: Aggregate> Loaded<A> {
     }
 
     /// Takes in a commit of our own. Its events are in the aggregate already: deciding them put them there.
-    pub(crate) fn appended(&mut self, mut commit: Commit) {
+    pub(crate) fn appended(&mut self, mut commit: Commit) -> Arc<Commit> {
         let events = std::mem::take(&mut commit.envelope.events);
         let bytes = events.iter().map(|entry| entry.data.to_string().len()).sum();
         self.last_sequence = commit.sequence;
         self.messages += 1;
-        self.follow(commit, bytes);
+        self.follow(commit, bytes)
     }
 
-    fn follow(&mut self, commit: Commit, bytes: usize) {
+    /// The same without its commands: nothing can be executed on it.
+    pub(crate) fn without_commands(&self) -> Self
+    where
+        A: Clone,
+    {
+        let Self { version, head, last_time, last_sequence, messages, bytes, .. } = *self;
+        let (aggregate, commands) = (self.aggregate.clone(), BTreeMap::new());
+        Self { aggregate, version, head, last_time, last_sequence, messages, commands, bytes }
+    }
+
+    fn follow(&mut self, commit: Commit, bytes: usize) -> Arc<Commit> {
+        let commit = Arc::new(commit);
         // The envelope without its events is kept as well.
         self.bytes += bytes + size_of::<Commit>() + 512;
         self.version = commit.envelope.version;
         self.head = Some(Head { version: commit.envelope.version, hash: commit.hash });
         self.last_time = Some(commit.envelope.time);
-        self.commands.insert(commit.envelope.command.id.to_string(), commit);
+        self.commands.insert(commit.envelope.command.id.to_string(), Arc::clone(&commit));
+        commit
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn envelope<A: Aggregate>(
     Ok(Envelope {
         spec: SPEC,
         log: log.origin.clone(),
-        writer: writer.public().id(),
+        writer: writer.id(),
         tenant: tenant.parse().map_err(name)?,
         aggregate: AggregateRef {
             kind: A::TYPE.parse().map_err(name)?,

@@ -81,7 +81,7 @@ impl World {
         let spiffe_id = "spiffe://a/b".to_owned();
         let command = AgentCommand::Enroll(Enrolled { name: name.to_owned(), spiffe_id });
         let answered = self.log.execute::<Agent, _>(&target, command, &request(name)?).await?;
-        Ok(answered.receipt.sequence)
+        Ok(answered.receipt().sequence)
     }
 }
 

@@ -147,7 +147,7 @@ impl Workbench {
         let mut envelope = Envelope {
             spec: countersign_ledger::SPEC,
             log: self.origin.clone(),
-            writer: self.writer.public().id(),
+            writer: self.writer.id(),
             tenant,
             aggregate,
             version: 1,

@@ -63,7 +63,7 @@ fn the_sites_own_minimum_is_kept() {
 #[test]
 fn a_revoked_key_does_not_count() {
     let revoke = |s: &mut Scene| {
-        s.site.revoked_keys.insert(key("cyd").public().id());
+        s.site.revoked_keys.insert(key("cyd").id());
     };
     assert_eq!(verdict(revoke).unwrap(), "8 quorum_not_met");
 }
@@ -193,7 +193,7 @@ fn delegations_and_break_glass_are_refused_by_name() {
 fn a_wrong_key_id_neither_hides_nor_makes_a_signature() {
     let mut delivery = scene(|s| s.approvals = vec!["bea"]).unwrap().seal().unwrap();
     let mut signature = delivery.message.change.as_ref().unwrap().signatures()[0].clone();
-    signature.keyid = key("cyd").public().id().to_string();
+    signature.keyid = key("cyd").id().to_string();
     let alone = delivery.message.change.take().unwrap().with_signature(signature);
     delivery.message.change = Some(alone);
     assert_eq!(crate::scene::told(delivery.judge()), "8 quorum_not_met");

@@ -40,7 +40,7 @@ fn malformed_statements_are_refused_before_anything_else() {
 fn a_job_that_no_dispatcher_key_signed_is_refused() {
     assert_eq!(verdict(|s| s.dispatcher = "bea").unwrap(), "2 dispatcher_unknown");
     let revoke = |s: &mut crate::scene::Scene| {
-        s.site.revoked_keys.insert(key("dispatcher").public().id());
+        s.site.revoked_keys.insert(key("dispatcher").id());
     };
     assert_eq!(verdict(revoke).unwrap(), "2 dispatcher_unknown");
 }

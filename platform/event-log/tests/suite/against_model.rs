@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use countersign_event_log as event_log;
 use domain::catalog::{DataSource, DataSourceCommand, DataSourceError};
 use domain::refusal::Refusal as _;
-use event_log::{Answered, EventLog, ExecuteError, Recorded, Request, Target};
+use event_log::{EventLog, ExecuteError, Recorded, Request, Target};
 use futures::future::try_join_all;
 use ledger::Receipt;
 use std::cell::RefCell;
@@ -99,7 +99,8 @@ impl<'a> Run<'a> {
     async fn ask(&self, log: &EventLog, attempt: &Attempt) -> anyhow::Result<Answer> {
         let (command, request) = (self.command(attempt.ask), self.request(attempt)?);
         match log.execute::<DataSource, _>(&self.shop, command, &request).await {
-            Ok(Answered { receipt, replayed }) => {
+            Ok(answered) => {
+                let (receipt, replayed) = (answered.receipt(), answered.replayed);
                 let version = receipt.version;
                 self.receipts.borrow_mut().push((attempt.command, receipt));
                 Ok(Answer::Recorded { version, replayed })

@@ -23,9 +23,9 @@ async fn a_command_is_recorded_once_and_found_again() -> anyhow::Result<()> {
     let (stack, log) = stack().await?;
     let first = enrolled(&log, "edge", "k").await?;
     let again = enrolled(&log, "edge", "k").await?;
-    assert_eq!((first.receipt.sequence, first.replayed), (2, false));
-    assert_eq!((&again.receipt, again.replayed), (&first.receipt, true));
-    first.receipt.verify(&identity()?.writers)?;
+    assert_eq!((first.receipt().sequence, first.replayed), (2, false));
+    assert_eq!((&again.receipt(), again.replayed), (&first.receipt(), true));
+    first.receipt().verify(&identity()?.writers)?;
     let other_body = request("k", "another body")?;
     let refused = log.execute::<Agent, _>(&target("edge"), enroll("edge"), &other_body).await;
     assert!(matches!(refused, Err(ExecuteError::OtherBody)), "{refused:?}");
@@ -88,7 +88,7 @@ async fn a_server_that_answers_late_gets_the_same_bytes_again_and_stores_them_on
     assert!(matches!(committed, Ok(_) | Err(AggregateError::AggregateConflict)), "{committed:?}");
     let answered = enrolled(&log, "edge", "k").await?;
     assert!(answered.replayed);
-    assert_eq!(answered.receipt.version, 1);
+    assert_eq!(answered.receipt().version, 1);
     assert_eq!(log.reader().last_sequence().await?, 2);
     stack.stop().await;
     Ok(())
@@ -103,7 +103,7 @@ async fn a_message_that_is_no_commit_is_condemned_and_skipped_by_everybody() -> 
     let answer = forged.client().request_with_headers(subject, HeaderMap::new(), "{}".into()).await;
     answer.context("the forged message was not stored")?;
     let answered = enrolled(&log, "edge", "k").await?;
-    assert_eq!((answered.receipt.sequence, answered.receipt.version), (3, 1));
+    assert_eq!((answered.receipt().sequence, answered.receipt().version), (3, 1));
     let control = stack.connect_service(WORKFLOWS).await?;
     let mut follower = Reader::new(&control, identity()?).follow(None).await?;
     assert!(matches!(follower.next().await?, Followed::Commit(opened) if opened.sequence == 1));
@@ -117,7 +117,7 @@ async fn a_message_that_is_no_commit_is_condemned_and_skipped_by_everybody() -> 
 async fn a_follower_resumes_after_its_position_and_stops_at_another_history() -> anyhow::Result<()>
 {
     let (stack, log) = stack().await?;
-    let first = enrolled(&log, "a", "a").await?.receipt.position();
+    let first = enrolled(&log, "a", "a").await?.receipt().position();
     enrolled(&log, "b", "b").await?;
     let control = stack.connect_service(WORKFLOWS).await?;
     let reader = Reader::new(&control, identity()?);

@@ -39,35 +39,35 @@ async fn another_appender_is_noticed_by_the_append_and_before_every_refusal() ->
     shop(&one, "register", DataSourceCommand::Register(registered)).await??;
     let lock = |n| DataSourceCommand::RequestLock { change: change(n) };
     let release = |n| DataSourceCommand::ReleaseLock { change: change(n) };
-    assert_eq!(shop(&one, "lock 1", lock(1)).await??.receipt.version, 2);
+    assert_eq!(shop(&one, "lock 1", lock(1)).await??.receipt().version, 2);
 
     // Kept at version 2; the other one appends. An append on top finds out and decides again.
-    assert_eq!(shop(&other, "release 1", release(1)).await??.receipt.version, 3);
-    assert_eq!(shop(&one, "lock 2", lock(2)).await??.receipt.version, 4);
+    assert_eq!(shop(&other, "release 1", release(1)).await??.receipt().version, 3);
+    assert_eq!(shop(&one, "lock 2", lock(2)).await??.receipt().version, 4);
 
     // Kept at version 4, where change 3 has nothing to release: refused only if the leader says so too.
-    assert_eq!(shop(&other, "lock 3", lock(3)).await??.receipt.version, 5);
-    assert_eq!(shop(&one, "release 3", release(3)).await??.receipt.version, 6);
+    assert_eq!(shop(&other, "lock 3", lock(3)).await??.receipt().version, 5);
+    assert_eq!(shop(&one, "release 3", release(3)).await??.receipt().version, 6);
     let refused = shop(&one, "release 4", release(4)).await?;
     assert!(matches!(refused, Err(ExecuteError::Refused(_))), "{refused:?}");
 
     // A command that the other one recorded is found, not recorded again.
-    assert_eq!(shop(&other, "lock 5", lock(5)).await??.receipt.version, 7);
+    assert_eq!(shop(&other, "lock 5", lock(5)).await??.receipt().version, 7);
     let again = shop(&one, "lock 5", lock(5)).await??;
-    assert_eq!((again.receipt.version, again.replayed), (7, true));
+    assert_eq!((again.receipt().version, again.replayed), (7, true));
 
     // Nothing is read before an append to what was kept: one message, the append itself.
     let connection = stack.connect_service(COMMAND_API).await?;
     let third = EventLog::open(&connection, identity()?, writer()).await?;
     let sent = || connection.client().statistics().out_messages.load(Ordering::Relaxed);
-    assert_eq!(shop(&third, "lock 8", lock(8)).await??.receipt.version, 8);
+    assert_eq!(shop(&third, "lock 8", lock(8)).await??.receipt().version, 8);
     let before = sent();
-    assert_eq!(shop(&third, "release 8", release(8)).await??.receipt.version, 9);
+    assert_eq!(shop(&third, "release 8", release(8)).await??.receipt().version, 9);
     assert_eq!(sent() - before, 1);
 
     // Nor does anything outlive a connection.
     one.reconnect().await.context("it does not connect again")?;
-    assert_eq!(shop(&one, "lock 6", lock(6)).await??.receipt.version, 10);
+    assert_eq!(shop(&one, "lock 6", lock(6)).await??.receipt().version, 10);
     stack.stop().await;
     Ok(())
 }

@@ -39,7 +39,7 @@ async fn replaced(stack: &Stack) -> anyhow::Result<NatsServer> {
 #[tokio::test]
 async fn an_idle_follower_that_resumed_goes_on_after_a_restart() -> anyhow::Result<()> {
     let (stack, log) = stack().await?;
-    let position = enrolled(&log, "a", "a").await?.receipt.position();
+    let position = enrolled(&log, "a", "a").await?.receipt().position();
     let control = stack.connect_service(WORKFLOWS).await?;
     let mut follower = Reader::new(&control, identity()?).follow(Some(position)).await?;
     stack.nats().stop().await;
@@ -47,7 +47,7 @@ async fn an_idle_follower_that_resumed_goes_on_after_a_restart() -> anyhow::Resu
     // Over a connection of its own: the log's old one need not be back yet.
     let connection = stack.connect_service(COMMAND_API).await?;
     let log = EventLog::open(&connection, identity()?, writer()).await?;
-    let second = enrolled(&log, "b", "b").await?.receipt;
+    let second = enrolled(&log, "b", "b").await?.receipt();
     let seen = next(&mut follower).await?;
     assert!(matches!(seen, Followed::Commit(it) if it.sequence == second.sequence));
     server.stop().await;

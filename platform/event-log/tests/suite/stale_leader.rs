@@ -35,8 +35,8 @@ impl Acknowledged {
         request: Request,
     ) -> Answer {
         let answer = log.execute::<DataSource, _>(&data_source(shop), command, &request).await;
-        if let Ok(Answered { receipt, .. }) = &answer {
-            self.receipts.borrow_mut().push((request.command.to_string(), receipt.clone()));
+        if let Ok(answered) = &answer {
+            self.receipts.borrow_mut().push((request.command.to_string(), answered.receipt()));
         }
         answer
     }
@@ -114,10 +114,10 @@ async fn asked_through(
         resume,
     );
     let retry = retry?;
-    assert_eq!((retry.receipt.version, retry.replayed), (3, true), "it was acknowledged before");
+    assert_eq!((retry.receipt().version, retry.replayed), (3, true), "it was acknowledged before");
     // Both leaders get what is published: where the old one is first to say conflict, the command is found recorded.
     for recorded in [held?, version?, again?] {
-        assert_eq!(recorded.receipt.version, 5, "{recorded:?}");
+        assert_eq!(recorded.receipt().version, 5, "{recorded:?}");
     }
     assert!(matches!(body, Err(ExecuteError::OtherBody)), "{body:?}");
     assert_eq!(unknown?.context("it exists")?.version, 1);

@@ -64,7 +64,7 @@ impl<'a> Caller<'a> {
                 "{name}: {command:?} was refused as {refusal:?}: an answer from what was"
             )
         })?;
-        self.receipts.push((id, answered.receipt));
+        self.receipts.push((id, answered.receipt()));
         Ok(())
     }
 
