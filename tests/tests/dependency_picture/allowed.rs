@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sqlx", &["projections", "agent", "bench"]),
     ("tokio-postgres", &["agent", "tests", "bench", "ops/devkit"]),
     ("tantivy", &["projections"]),
+    ("object_store", &["platform/archive", "ops/devkit"]),
     ("postgres-es", &["projections", "bench"]),
 ];
 
@@ -26,6 +27,7 @@ const NOT_PURE: &[&str] = &[
     "metrics",
     "moka",
     "nix",
+    "object_store",
     "postgres-es",
     "rand",
     "reqwest",
