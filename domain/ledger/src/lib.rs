@@ -9,8 +9,11 @@
 //!    call [`judge`]. The verifier calls its two halves, [`judge_alone`] and then the link to the aggregate's last
 //!    good commit, because it goes on where messages are lost.
 //! 4. [`receipt`]: what a caller keeps, and the positions that readers store. [`blob`]: large values by digest.
-//! 5. [`mod@line`] and [`bundle`]: how a log leaves the system, byte by byte, as evidence.
-//! 6. [`policy`] and [`verify`]: what a verifier trusts (never anything out of the bundle), and the verdict:
+//! 5. [`tree`]: every message is a leaf of one Merkle tree, and proofs about it. [`note`], [`checkpoint`] and
+//!    [`cosignature`]: the log's signed word about the tree, and who witnessed it. [`fork`]: two words that contradict
+//!    each other, as evidence against the log.
+//! 6. [`mod@line`] and [`bundle`]: how a log leaves the system, byte by byte, as evidence.
+//! 7. [`policy`] and [`verify`]: what a verifier trusts (never anything out of the bundle), and the verdict:
 //!    intact, tampered (exit code 7) or incomplete (exit code 8).
 //!
 //! Nothing here reads a clock, randomness, the environment, a file or the network: files come in through
@@ -23,30 +26,39 @@
 
 pub mod blob;
 pub mod bundle;
+pub mod checkpoint;
 pub mod commit;
 pub mod condemn;
+pub mod cosignature;
+pub mod fork;
 pub mod hash;
 pub mod identity;
 pub mod line;
 pub mod name;
+pub mod note;
 mod nullable;
 pub mod policy;
 pub mod receipt;
 pub mod signature;
 pub mod subject;
+pub mod tree;
 pub mod verify;
 
 pub use blob::{BlobError, BlobRef, blob_refs};
 pub use bundle::{BundleError, BundleFile, BundleSource, Entry, EntryKind, Manifest, blob_file};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointNote, Cosigned, VerifiedCheckpoint};
 pub use commit::{
     Actor, ActorKind, AggregateRef, Auth, CommandRef, CommitError, Envelope, EventEntry,
     MAX_COMMIT_BYTES, SPEC, commit_time,
 };
 pub use condemn::{Commit, Condemned, Head, Reason, Stored, judge, judge_alone};
+pub use cosignature::{cosign, cosigned_at};
+pub use fork::{Fork, ForkError};
 pub use hash::{CommitHash, HashTextError, RequestDigest};
 pub use identity::{LogIdentity, Writer};
 pub use line::{Line, LineError};
 pub use name::{EventType, IdText, NameError, Origin, Slug, Word};
+pub use note::{KeyName, Note, NoteError, NoteSignature};
 pub use policy::{AgentAuthority, LogPolicy, Policy, PolicyError, RootPin, Witness};
 pub use receipt::{
     MIN_POSITION_HEADER, POSITION_HEADER, Position, PositionMark, PositionMarkError, Receipt,
@@ -54,6 +66,10 @@ pub use receipt::{
 };
 pub use signature::{HASH_HEADER, SIGNATURE_HEADER, SignedCommit, hash_is_signed, sign_hash};
 pub use subject::{Subject, SubjectError, blob_subject};
+pub use tree::{
+    Consistency, Inclusion, LeafRecord, NodeHash, ProofError, ProofLine, TilePath, TileReader,
+    Tree, TreeHead, leaf_hash,
+};
 pub use verify::{
     Caveat, Expected, Fault, Finding, Report, Severity, Verdict, Verifier, VerifyError,
     verify_bundle, verify_commits,

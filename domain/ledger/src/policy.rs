@@ -4,6 +4,7 @@
 
 use crate::identity::{LogIdentity, Writer};
 use crate::name::{Origin, Slug};
+use crate::note::KeyName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use trust::encoding::{Sha256Digest, Timestamp};
@@ -31,9 +32,12 @@ pub enum PolicyError {
     /// A writer's interval is empty or starts at 0.
     #[error("a writer of log {0} covers no sequence")]
     WriterInterval(Origin),
-    /// A key or a witness is named twice.
+    /// A key or a witness is named twice, or a log's key as its own witness.
     #[error("log {0} names a key or witness twice")]
     KeyTwice(Origin),
+    /// A witness's name that no signed note can carry.
+    #[error("a witness of log {0} has a name with spaces, pluses or control characters, or none")]
+    WitnessName(Origin),
     /// More witnesses are asked for than are named.
     #[error("log {0} asks for more witnesses than it names")]
     WitnessQuorum(Origin),
@@ -206,8 +210,12 @@ impl LogPolicy {
         if keys.len() != self.keys.len()
             || names.len() != witnesses
             || witness_keys.len() != witnesses
+            || self.keys.iter().any(|key| witness_keys.contains(key))
         {
             return Err(PolicyError::KeyTwice(origin()));
+        }
+        if self.witnesses.iter().any(|witness| witness.name.parse::<KeyName>().is_err()) {
+            return Err(PolicyError::WitnessName(origin()));
         }
         if usize::try_from(self.witness_quorum).is_ok_and(|quorum| quorum > witnesses) {
             return Err(PolicyError::WitnessQuorum(origin()));

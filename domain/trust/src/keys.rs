@@ -60,6 +60,11 @@ impl PublicKey {
         [SPKI_PREFIX.as_slice(), self.0.as_bytes()].concat()
     }
 
+    /// The raw 32 bytes of the point (RFC 8032 section 5.1.2), as C2SP notes hash them.
+    pub fn point(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
     /// The key id, recomputed.
     pub fn id(&self) -> KeyId {
         Sha256Digest::of(&self.spki())
