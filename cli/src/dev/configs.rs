@@ -25,6 +25,7 @@ pub fn write(
         ("workflows", workflows(stack, layout, material)?),
         ("projections", projections(stack, layout, material)?),
         ("query-api", query_api(stack, layout, material)?),
+        ("sealer", sealer(stack, layout, material)?),
         ("agent", agent(stack, layout, material)?),
     ];
     for (process, mut config) in files {
@@ -112,6 +113,22 @@ fn query_api(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Res
         "process": process(material, name, &stack.service_endpoint(name)?)?,
         "log": log(material),
     }))
+}
+
+fn sealer(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Result<Value> {
+    let name = "sealer";
+    Ok(json!({
+        "nats_url": stack.nats_url(),
+        "nats_id": stack.nats_id()?,
+        "log_key_file": layout.key("log"),
+        "archive": archive(layout),
+        "process": process(material, name, &stack.service_endpoint(name)?)?,
+        "log": log(material),
+    }))
+}
+
+fn archive(layout: &Layout) -> Value {
+    json!({ "url": format!("file://{}", layout.archive().display()) })
 }
 
 fn agent(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Result<Value> {

@@ -14,7 +14,7 @@ impl Layout {
     /// Makes the folders that are missing, for their owner only.
     pub fn new(root: &Path) -> anyhow::Result<Self> {
         let layout = Self { root: root.to_owned() };
-        for name in ["keys", "config", "secrets", "logs", "agent", "search"] {
+        for name in ["keys", "config", "secrets", "logs", "agent", "search", "archive"] {
             folder::make_if_missing(&layout.root.join(name), 0o700)?;
         }
         Ok(layout)
@@ -48,6 +48,11 @@ impl Layout {
     /// The agent's state.
     pub fn agent_state(&self) -> PathBuf {
         self.root.join("agent")
+    }
+
+    /// The archive of the sealed log.
+    pub fn archive(&self) -> PathBuf {
+        self.root.join("archive")
     }
 
     /// The search index.

@@ -203,7 +203,7 @@ fn made(operator: PrincipalId) -> anyhow::Result<Kept> {
 }
 
 /// Every listener, and the port it likes best.
-const LISTENERS: [(&str, u16); 9] = [
+const LISTENERS: [(&str, u16); 10] = [
     ("command-api", 4610),
     ("command-api-services", 4611),
     ("command-api-ops", 4612),
@@ -213,6 +213,7 @@ const LISTENERS: [(&str, u16); 9] = [
     ("workflows-ops", 4632),
     ("projections-ops", 4642),
     ("agent-ops", 4652),
+    ("sealer-ops", 4662),
 ];
 
 /// A port that was asked for must be free; another one gives way to a free one if it is taken.

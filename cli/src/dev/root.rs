@@ -96,7 +96,7 @@ fn development_root(
         }],
         logs: vec![LogTrust {
             origin: ORIGIN.parse()?,
-            keys: Vec::new(),
+            keys: vec![keys::load_or_make(layout, "log")?.public()],
             witnesses: Vec::new(),
             witness_quorum: 0,
         }],
@@ -114,6 +114,7 @@ fn write_policy(
     root: &Root,
 ) -> anyhow::Result<()> {
     let writer: PublicKey = keys::load_or_make(layout, "writer")?.public();
+    let log: PublicKey = keys::load_or_make(layout, "log")?.public();
     let authorities: Vec<_> = root.agent_authorities.iter().map(|known| json!({
         "trust_domain": known.trust_domain, "spki_sha256": authority(stack).unwrap_or(known.spki_sha256),
         "from": known.from, "until": known.until,
@@ -121,7 +122,7 @@ fn write_policy(
     let policy = json!({
         "format": "countersign-policy/1",
         "logs": [{
-            "origin": ORIGIN, "keys": [],
+            "origin": ORIGIN, "keys": [log],
             "writers": [{"spki": writer, "from_sequence": 1, "to_sequence": null}],
             "witnesses": [], "witness_quorum": 0, "max_merge_delay_seconds": 60, "gaps": [],
         }],

@@ -14,7 +14,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(1);
 const GRACE: Duration = Duration::from_secs(8);
 /// In the order in which they stop.
-const PROCESSES: [&str; 5] = ["agent", "workflows", "query-api", "projections", "command-api"];
+const PROCESSES: [&str; 6] =
+    ["agent", "workflows", "query-api", "projections", "command-api", "sealer"];
 
 /// The running services.
 #[derive(Debug)]

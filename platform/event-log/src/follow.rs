@@ -4,7 +4,7 @@ use crate::error::LogError;
 use crate::feed::{Delivered, Feed};
 use crate::reader::{Reader, stored};
 use crate::recorded::Recorded;
-use ledger::{CommitHash, Condemned, Head, Position, judge};
+use ledger::{Commit, CommitHash, Condemned, Head, Position, judge};
 use nats::StoredMessage;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,6 +39,15 @@ impl Followed {
     }
 }
 
+/// A message exactly as it is stored, and what the ledger says of it.
+#[derive(Debug)]
+pub struct Judged {
+    /// The message.
+    pub message: StoredMessage,
+    /// The commit that it is, or why it is none.
+    pub commit: Result<Commit, Condemned>,
+}
+
 /// Gives a log's messages in order, each once.
 pub struct Follower {
     reader: Reader,
@@ -50,6 +59,8 @@ pub struct Follower {
     /// Every aggregate met so far was met from its first commit on.
     from_start: bool,
     heads: BTreeMap<String, Option<Head>>,
+    /// Heads are forgotten beyond this number.
+    most_heads: usize,
     pending: u64,
 }
 
@@ -70,9 +81,24 @@ impl Reader {
             from_start: after.is_none(),
             reached: after,
             heads: BTreeMap::new(),
+            most_heads: HEADS,
             pending: 0,
         };
         follower.open().await?;
+        Ok(follower)
+    }
+
+    /// As [`Reader::follow`], given the head of every aggregate that has a good commit by then. All are kept, whatever
+    /// their number: [`Follower::heads`].
+    pub async fn follow_with(
+        &self,
+        after: Option<Position>,
+        heads: BTreeMap<String, Head>,
+    ) -> Result<Follower, LogError> {
+        let mut follower = self.follow(after).await?;
+        follower.from_start = true;
+        follower.most_heads = usize::MAX;
+        follower.heads = heads.into_iter().map(|(subject, head)| (subject, Some(head))).collect();
         Ok(follower)
     }
 
@@ -106,6 +132,14 @@ impl Reader {
 impl Follower {
     /// The next message; waits for it. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Followed, LogError> {
+        Ok(match self.next_judged().await?.commit {
+            Ok(commit) => Followed::Commit(Box::new(Recorded::of(commit))),
+            Err(condemned) => Followed::Condemned(condemned),
+        })
+    }
+
+    /// As [`Follower::next`], with the exact message.
+    pub async fn next_judged(&mut self) -> Result<Judged, LogError> {
         // What was received is kept until it is judged, so that a dropped future does not lose it.
         if self.ahead.is_none() {
             let message = self.receive().await?;
@@ -132,11 +166,11 @@ impl Follower {
             sequence,
             hash: CommitHash::of(&message.payload),
         });
-        match judge(&self.reader.identity, head, &stored(&message)) {
+        let commit = judge(&self.reader.identity, head, &stored(&message));
+        match &commit {
             Ok(commit) => {
                 let head = Head { version: commit.envelope.version, hash: commit.hash };
                 self.remember(subject, Some(head));
-                Ok(Followed::Commit(Box::new(Recorded::of(commit))))
             }
             Err(condemned) => {
                 tracing::error!(
@@ -145,9 +179,14 @@ impl Follower {
                     "a message of the log is condemned"
                 );
                 self.remember(subject, head);
-                Ok(Followed::Condemned(condemned))
             }
         }
+        Ok(Judged { message, commit })
+    }
+
+    /// The head of every aggregate met so far, by subject.
+    pub fn heads(&self) -> impl Iterator<Item = (&str, Head)> {
+        self.heads.iter().filter_map(|(subject, head)| Some((subject.as_str(), (*head)?)))
     }
 
     /// More messages were waiting when the last one was sent: it pays to batch.
@@ -156,7 +195,7 @@ impl Follower {
     }
 
     fn remember(&mut self, subject: String, head: Option<Head>) {
-        if self.heads.len() >= HEADS {
+        if self.heads.len() >= self.most_heads {
             self.heads.clear();
             self.from_start = false;
         }

@@ -1,0 +1,175 @@
+//! Messages that follow one another, and what they add to the archive before they are sealed.
+
+use crate::tiles;
+use archive::{Archive, ArchiveError, ObjectName, Put, Segment};
+use bytes::Bytes;
+use event_log::{Judged, LogError, Reader};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use ledger::tree::{StoredTile, TreeError};
+use ledger::{CommitHash, HASH_HEADER, Line, LineError, SIGNATURE_HEADER, Stored, Tree, blob_refs};
+use std::collections::BTreeSet;
+use trust::encoding::{Sha256Digest, Timestamp};
+
+/// Most messages under one checkpoint.
+pub const MOST_MESSAGES: u64 = 1_000;
+/// Lines of more bytes are not added to: a segment of the archive has at most 64 MiB.
+const ENOUGH_BYTES: usize = 16 << 20;
+/// Objects that are stored at once.
+const AT_ONCE: usize = 8;
+
+/// Why a batch is not in the archive.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The archive refused, or cannot be reached.
+    #[error("the archive does not take what is to be sealed")]
+    Archive(#[from] ArchiveError),
+    /// The log cannot be read.
+    #[error("a blob cannot be read from the log")]
+    Log(#[from] LogError),
+    /// A message that no line can hold.
+    #[error("a message cannot be written as a line of evidence")]
+    Line(#[from] LineError),
+    /// Not the next leaf.
+    #[error("a message does not follow")]
+    Tree(#[from] TreeError),
+    /// A name that the archive has not.
+    #[error("the archive has no place for a tile")]
+    Name(#[from] archive::NameError),
+}
+
+impl BatchError {
+    /// Trying again can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Archive(ArchiveError::Store { .. } | ArchiveError::NotDurable { .. }) => true,
+            Self::Log(error) => error.is_transient(),
+            Self::Archive(_) | Self::Line(_) | Self::Tree(_) | Self::Name(_) => false,
+        }
+    }
+}
+
+/// What came after a size of the tree.
+#[derive(Debug)]
+pub struct Batch {
+    from: u64,
+    messages: u64,
+    condemned: u64,
+    lines: Vec<u8>,
+    tiles: Vec<StoredTile>,
+    blobs: BTreeSet<(String, Sha256Digest)>,
+    last: Option<CommitHash>,
+    oldest: Option<Timestamp>,
+}
+
+impl Batch {
+    /// Nothing yet.
+    pub fn after(size: u64) -> Self {
+        Self {
+            from: size,
+            messages: 0,
+            condemned: 0,
+            lines: Vec::new(),
+            tiles: Vec::new(),
+            blobs: BTreeSet::new(),
+            last: None,
+            oldest: None,
+        }
+    }
+
+    /// Takes in the next message, good or condemned: both are leaves, with the hash of their real bytes.
+    pub fn add(&mut self, tree: &mut Tree, judged: &Judged) -> Result<(), BatchError> {
+        let message = &judged.message;
+        let hash = match &judged.commit {
+            Ok(commit) => {
+                let data = commit.envelope.events.iter().flat_map(|event| blob_refs(&event.data));
+                let tenant = &commit.envelope.tenant;
+                self.blobs.extend(data.map(|blob| (tenant.to_string(), blob.sha256)));
+                commit.hash
+            }
+            Err(condemned) => {
+                self.condemned += 1;
+                condemned.hash
+            }
+        };
+        let stored = Stored {
+            sequence: message.sequence,
+            subject: &message.subject,
+            hash: message.header(HASH_HEADER),
+            signature: message.header(SIGNATURE_HEADER),
+            payload: &message.payload,
+        };
+        let received_at = Timestamp::new(message.time);
+        self.lines.extend(Line::of(&stored, received_at).encode()?);
+        self.tiles.extend(tree.push(message.sequence, &hash)?);
+        self.messages += 1;
+        self.last = Some(hash);
+        self.oldest.get_or_insert(received_at);
+        Ok(())
+    }
+
+    /// Enough for one checkpoint.
+    pub fn is_full(&self) -> bool {
+        self.messages >= MOST_MESSAGES || self.lines.len() >= ENOUGH_BYTES
+    }
+
+    /// How many messages it holds.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// How many of them are condemned.
+    pub fn condemned(&self) -> u64 {
+        self.condemned
+    }
+
+    /// The hash of the last one.
+    pub fn last(&self) -> Option<CommitHash> {
+        self.last
+    }
+
+    /// When the server stored the first one.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.oldest
+    }
+
+    /// Stores everything, durably; what is there already is compared. `tree` ends with this batch.
+    pub async fn store(
+        &self,
+        tree: &Tree,
+        log: &Reader,
+        archive: &Archive,
+    ) -> Result<(), BatchError> {
+        self.store_blobs(log, archive).await?;
+        let mut objects = Vec::new();
+        for tile in self.tiles.iter().cloned().chain(tree.edge_tiles(self.from)) {
+            objects.push((tiles::object(&tile.path)?, Bytes::from(tile.bytes)));
+        }
+        if let Some(segment) = Segment::new(self.from, tree.size()) {
+            objects.push((ObjectName::Commits(segment), Bytes::copy_from_slice(&self.lines)));
+        }
+        let puts = objects.into_iter().map(|(name, bytes)| async move {
+            archive.put_once(&name, bytes).await.map(|_: Put| ())
+        });
+        Ok(stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?)
+    }
+
+    async fn store_blobs(&self, log: &Reader, archive: &Archive) -> Result<(), BatchError> {
+        let puts = self.blobs.iter().cloned().map(|(tenant, sha256)| async move {
+            let name = ObjectName::Blob(sha256);
+            if archive.exists(&name).await? {
+                return Ok(());
+            }
+            match log.blob(&tenant, &sha256).await {
+                Ok(Some(bytes)) => archive.put_once(&name, bytes).await.map(|_: Put| ())?,
+                // A commit is sealed all the same: what it names and nobody has is a finding of every verifier.
+                Ok(None) | Err(LogError::Blob { .. }) => {
+                    metrics::counter!("countersign_sealer_blobs_missing_total").increment(1);
+                    tracing::error!(tenant, %sha256, "a blob that a commit names is not in the log");
+                }
+                Err(error) => return Err(BatchError::from(error)),
+            }
+            Ok(())
+        });
+        stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await
+    }
+}

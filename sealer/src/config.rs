@@ -1,0 +1,70 @@
+//! The configuration of the sealer.
+
+use archive::{Archive, ArchiveConfig, ArchiveError};
+use chassis::config::{Configured, ProcessConfig};
+use chassis::secret_file::{self, SecretFileError, read_key};
+use event_log::LogConfig;
+use ledger::KeyName;
+use serde::Deserialize;
+use std::path::PathBuf;
+use trust::keys::{PrivateKey, PublicKey};
+
+/// The configuration file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealerConfig {
+    /// What every process has.
+    pub process: ProcessConfig,
+    /// `tls://host:port`
+    pub nats_url: String,
+    /// The SPIFFE ID of nats-server.
+    pub nats_id: String,
+    /// Which log.
+    pub log: LogConfig,
+    /// The log's private key, PKCS#8 PEM, readable by its owner only.
+    pub log_key_file: PathBuf,
+    /// Where the sealed log is kept.
+    pub archive: ArchiveConfig,
+    /// Who cosigns the checkpoints.
+    #[serde(default)]
+    pub witness: Vec<WitnessConfig>,
+    /// How many of them must have, before a checkpoint is shown as the newest.
+    #[serde(default)]
+    pub witness_quorum: usize,
+}
+
+/// One witness.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Its name, as in the policy file.
+    #[serde(deserialize_with = "name")]
+    pub name: KeyName,
+    /// Its key, base64 of SPKI DER.
+    pub spki: PublicKey,
+    /// Where `add-checkpoint` is, without it: `https://host[:port][/path]`.
+    pub url: String,
+}
+
+impl Configured for SealerConfig {
+    fn process(&self) -> &ProcessConfig {
+        &self.process
+    }
+}
+
+impl SealerConfig {
+    /// Reads the log's key.
+    pub fn log_key(&self) -> Result<PrivateKey, SecretFileError> {
+        read_key(&self.log_key_file)
+    }
+
+    /// Opens the archive.
+    pub fn archive(&self) -> Result<Archive, ArchiveError> {
+        Archive::open(&self.archive, &self.log.origin, secret_file::read)
+    }
+}
+
+fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KeyName, D::Error> {
+    use serde::de::Error as _;
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
