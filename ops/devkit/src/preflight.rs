@@ -215,7 +215,9 @@ pub async fn object_store_in(
         return Ok(found);
     }
     if let Err(failures) = install::install(Thing::ObjectStore, places, &say).await {
-        failures.iter().for_each(|failure| say(failure));
+        for failure in failures {
+            say(&failure);
+        }
     }
     let what = Thing::ObjectStore;
     let missing = || Missing(vec![MissingThing { what, mend: mend(what, places) }]);

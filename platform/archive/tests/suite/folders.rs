@@ -12,8 +12,8 @@ const NOTE: ObjectName = ObjectName::Note { size: 1 };
 
 fn archive() -> anyhow::Result<(tempfile::TempDir, Archive, PathBuf)> {
     let root = tempfile::tempdir()?;
-    let archive = Archive::in_folder(root.path(), &origin())?;
-    let log = root.path().join(origin().as_str());
+    let archive = Archive::in_folder(root.path(), &origin()?)?;
+    let log = root.path().join(origin()?.as_str());
     std::fs::create_dir_all(log.join("checkpoints"))?;
     Ok((root, archive, log))
 }
@@ -66,7 +66,7 @@ async fn a_segment_that_is_missing_ends_the_log_with_its_name() -> anyhow::Resul
     for (from, to) in [(0, 2), (2, 4), (4, 6)] {
         seal(&archive, from, to).await?;
     }
-    let missing = ObjectName::Commits(segment(2, 4)).to_string();
+    let missing = ObjectName::Commits(segment(2, 4)?).to_string();
     std::fs::remove_file(log.join(&missing))?;
     let items: Vec<_> = archive.read_log(0).await?.collect().await;
     ensure!(items.len() == 2, "{items:?}");
@@ -95,12 +95,12 @@ async fn strange_files_are_not_listed_and_other_logs_are_not_seen() -> anyhow::R
 async fn a_folder_is_made_for_a_writer_and_not_for_a_reader() -> anyhow::Result<()> {
     let root = tempfile::tempdir()?;
     let folder = root.path().join("a/b");
-    let read = Archive::in_folder(&folder, &origin());
+    let read = Archive::in_folder(&folder, &origin()?);
     ensure!(matches!(read, Err(ArchiveError::Folder { .. })));
-    let archive = Archive::open(&ArchiveConfig::folder(folder.clone()), &origin(), read_secret)?;
+    let archive = Archive::open(&ArchiveConfig::folder(folder.clone()), &origin()?, read_secret)?;
     seal(&archive, 0, 1).await?;
     ensure!(archive.weaknesses().await? == [Weakness::Folder]);
-    ensure!(Archive::in_folder(&folder, &origin())?.exists(&NOTE).await?);
+    ensure!(Archive::in_folder(&folder, &origin()?)?.exists(&NOTE).await?);
     Ok(())
 }
 
@@ -116,15 +116,15 @@ fn a_configuration_that_contradicts_itself_is_refused() -> anyhow::Result<()> {
         ..with_region.clone()
     };
     for config in [with_region, bucket, half.clone()] {
-        let opened = Archive::open(&config, &origin(), read_secret);
+        let opened = Archive::open(&config, &origin()?, read_secret);
         ensure!(matches!(opened, Err(ArchiveError::Config(_))), "{config:?}: {opened:?}");
     }
     let path = root.path().join("none");
     let unread = ArchiveConfig { secret_access_key_file: Some(path.clone()), ..half };
-    let opened = Archive::open(&unread, &origin(), read_secret);
+    let opened = Archive::open(&unread, &origin()?, read_secret);
     ensure!(matches!(opened, Err(ArchiveError::Secret { .. })), "{opened:?}");
     std::fs::write(&path, "a-secret-nobody-prints")?;
-    let shown = format!("{:?}", Archive::open(&unread, &origin(), read_secret)?);
+    let shown = format!("{:?}", Archive::open(&unread, &origin()?, read_secret)?);
     ensure!(!shown.contains("a-secret-nobody-prints"), "{shown}");
     Ok(())
 }

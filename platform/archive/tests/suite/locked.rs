@@ -22,7 +22,7 @@ impl<'a> Target<'a> {
     async fn put(server: &'a Server, bucket: &str, lock: BucketLock) -> anyhow::Result<Self> {
         let archive = server.archive(bucket, lock).await?;
         ensure!(archive.put_once(&NAME, Bytes::from_static(BYTES)).await? == Put::Stored);
-        let path = Server::raw_path(bucket, &NAME.to_string());
+        let path = Server::raw_path(bucket, &NAME.to_string())?;
         let found = server.server.send(Request::new(Method::GET, &path)).await?.or_refused()?;
         let version = found.header(VERSION).unwrap_or("null").to_owned();
         Ok(Self { server, path, version })
@@ -98,7 +98,7 @@ async fn an_overwritten_object_is_an_alarm_for_whoever_puts_it_again() -> anyhow
     let bucket = "shadowed";
     let target = Target::put(&server, bucket, BucketLock::ForADay("COMPLIANCE")).await?;
     target.send(Request::new(Method::PUT, &target.path).body("another")).await?.or_refused()?;
-    let archive = Archive::open(&server.config(bucket)?, &origin(), read_secret)?;
+    let archive = Archive::open(&server.config(bucket)?, &origin()?, read_secret)?;
     let again = archive.put_once(&NAME, Bytes::from_static(BYTES)).await;
     ensure!(matches!(again, Err(ArchiveError::Differs { .. })), "{again:?}");
     target.is_unharmed().await
@@ -117,7 +117,7 @@ async fn what_a_bucket_does_not_lock_is_said() -> anyhow::Result<()> {
         ensure!(archive.weaknesses().await? == weaknesses, "{bucket}");
     }
     ensure!(Weakness::ObjectLockOff.to_string() == "object lock is off");
-    let nowhere = Archive::open(&server.config("no-such-bucket")?, &origin(), read_secret)?;
+    let nowhere = Archive::open(&server.config("no-such-bucket")?, &origin()?, read_secret)?;
     let asked = nowhere.weaknesses().await;
     ensure!(matches!(asked, Err(ArchiveError::LockAnswer { status: 404, .. })), "{asked:?}");
 

@@ -1,7 +1,7 @@
 //! What is put comes back, byte by byte and in order.
 
 use crate::world::{BUCKET, Server, evidence, origin, seal, segment};
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use countersign_archive::{Archive, Level, ObjectName, Put, Width, lines};
 use devkit::object_store_server::BucketLock;
@@ -13,7 +13,7 @@ use trust::encoding::Sha256Digest;
 #[tokio::test]
 async fn a_folder_gives_back_what_was_put() -> anyhow::Result<()> {
     let root = tempfile::tempdir()?;
-    let archive = Archive::in_folder(root.path(), &origin())?;
+    let archive = Archive::in_folder(root.path(), &origin()?)?;
     every_kind_of_object(&archive).await?;
     the_whole_log(&archive).await?;
     let checkpoint = root.path().join("log.acme.example/checkpoint");
@@ -30,8 +30,8 @@ async fn a_bucket_gives_back_what_was_put() -> anyhow::Result<()> {
 }
 
 async fn every_kind_of_object(archive: &Archive) -> anyhow::Result<()> {
-    let level = Level::new(0).unwrap();
-    let width = Width::Partial(NonZeroU8::new(7).unwrap());
+    let level = Level::new(0).context("no level")?;
+    let width = Width::Partial(NonZeroU8::new(7).context("no width")?);
     let blob = Bytes::from(vec![b'x'; 4 << 20]);
     let digest = Sha256Digest::of(&blob);
     for (name, bytes) in [
@@ -62,14 +62,14 @@ async fn the_whole_log(archive: &Archive) -> anyhow::Result<()> {
     ensure!(archive.checkpoint_sizes(None).await?.is_empty());
     seal(archive, 0, 2).await?;
     // A sealer that was killed before the checkpoint, and the one after it.
-    let orphan = ObjectName::Commits(segment(2, 4));
+    let orphan = ObjectName::Commits(segment(2, 4)?);
     archive.put_once(&orphan, evidence(2, 4)?).await?;
     seal(archive, 2, 5).await?;
     seal(archive, 5, 7).await?;
     ensure!(archive.checkpoint_sizes(None).await? == [2, 5, 7]);
     ensure!(archive.checkpoint_sizes(Some(5)).await? == [7]);
     ensure!(archive.newest_checkpoint().await? == Some(Bytes::from("note of size 7\n")));
-    ensure!(archive.segments(0).await? == [segment(0, 2), segment(2, 5), segment(5, 7)]);
+    ensure!(archive.segments(0).await? == [segment(0, 2)?, segment(2, 5)?, segment(5, 7)?]);
     ensure!(sequences(archive, 0).await? == [1, 2, 3, 4, 5, 6, 7]);
     ensure!(sequences(archive, 2).await? == [3, 4, 5, 6, 7]);
     ensure!(sequences(archive, 4).await? == [3, 4, 5, 6, 7]);

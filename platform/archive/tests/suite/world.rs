@@ -1,5 +1,6 @@
 //! Archives to test, and an S3-compatible server of a test's own.
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use countersign_archive::{Archive, ArchiveConfig, ObjectName, Put, Segment};
 use devkit::folder::Temporary;
@@ -10,8 +11,8 @@ use std::path::Path;
 
 pub const BUCKET: &str = "acme-logs";
 
-pub fn origin() -> Origin {
-    "log.acme.example".parse().unwrap()
+pub fn origin() -> anyhow::Result<Origin> {
+    Ok("log.acme.example".parse()?)
 }
 
 /// Lives as long as the test.
@@ -32,7 +33,7 @@ impl Server {
     /// The archive in a bucket of its own.
     pub async fn archive(&self, bucket: &str, lock: BucketLock) -> anyhow::Result<Archive> {
         self.server.make_bucket(bucket, lock).await?;
-        Ok(Archive::open(&self.config(bucket)?, &origin(), read_secret)?)
+        Ok(Archive::open(&self.config(bucket)?, &origin()?, read_secret)?)
     }
 
     pub fn config(&self, bucket: &str) -> anyhow::Result<ArchiveConfig> {
@@ -46,8 +47,8 @@ impl Server {
     }
 
     /// Where an object lies for raw requests.
-    pub fn raw_path(bucket: &str, name: &str) -> String {
-        format!("{bucket}/prod/eu/{}/{name}", origin())
+    pub fn raw_path(bucket: &str, name: &str) -> anyhow::Result<String> {
+        Ok(format!("{bucket}/prod/eu/{}/{name}", origin()?))
     }
 }
 
@@ -55,8 +56,8 @@ pub fn read_secret(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-pub fn segment(from: u64, to: u64) -> Segment {
-    Segment::new(from, to).unwrap()
+pub fn segment(from: u64, to: u64) -> anyhow::Result<Segment> {
+    Segment::new(from, to).context("an empty segment")
 }
 
 /// Evidence lines of the sequences `from + 1` to `to`.
@@ -78,7 +79,7 @@ pub fn evidence(from: u64, to: u64) -> anyhow::Result<Bytes> {
 
 /// What a sealer does at each checkpoint.
 pub async fn seal(archive: &Archive, from: u64, to: u64) -> anyhow::Result<()> {
-    let commits = ObjectName::Commits(segment(from, to));
+    let commits = ObjectName::Commits(segment(from, to)?);
     anyhow::ensure!(archive.put_once(&commits, evidence(from, to)?).await? == Put::Stored);
     let note = Bytes::from(format!("note of size {to}\n"));
     anyhow::ensure!(

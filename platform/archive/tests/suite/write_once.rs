@@ -10,9 +10,9 @@ use futures::future::join_all;
 #[tokio::test]
 async fn a_folder_takes_an_object_once() -> anyhow::Result<()> {
     let root = tempfile::tempdir()?;
-    let archive = Archive::in_folder(root.path(), &origin())?;
+    let archive = Archive::in_folder(root.path(), &origin()?)?;
     once(&archive).await?;
-    once_of_many(&archive).await
+    once_of_many(&archive, 20).await
 }
 
 #[tokio::test]
@@ -20,7 +20,8 @@ async fn a_bucket_takes_an_object_once() -> anyhow::Result<()> {
     let server = Server::start().await?;
     let archive = server.archive(BUCKET, BucketLock::ForADay("COMPLIANCE")).await?;
     once(&archive).await?;
-    once_of_many(&archive).await
+    // SeaweedFS takes half a second for each put that waits for another one of the same name.
+    once_of_many(&archive, 1).await
 }
 
 async fn once(archive: &Archive) -> anyhow::Result<()> {
@@ -37,8 +38,8 @@ async fn once(archive: &Archive) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn once_of_many(archive: &Archive) -> anyhow::Result<()> {
-    for round in 0..5 {
+async fn once_of_many(archive: &Archive, rounds: u64) -> anyhow::Result<()> {
+    for round in 0..rounds {
         let (same, other) =
             (ObjectName::Note { size: round }, ObjectName::Heads { size: 100 + round });
         let puts = join_all((0..8).map(|_| archive.put_once(&same, Bytes::from("note")))).await;
