@@ -6,4 +6,5 @@
 pub mod corpus;
 pub mod ledger;
 pub mod sql;
+pub mod tree;
 pub mod trust;

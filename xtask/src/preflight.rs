@@ -46,6 +46,19 @@ pub fn serving() -> Result<()> {
     report(&missing)
 }
 
+/// What every test needs: real servers, and an object store.
+pub fn testing() -> Result<()> {
+    let (folders, more) = (environment::path_folders(), installed_servers());
+    let mut missing = missing_for_compiling(&folders);
+    missing.extend(missing_for_serving(&folders, &more));
+    let installing = missing_for_installing(&folders);
+    let is_said = installing.iter().any(|thing| missing.contains(thing));
+    if !is_said && !has(&[folders.as_slice(), &more].concat(), "weed") {
+        missing.extend(installing);
+    }
+    report(&missing)
+}
+
 fn report(missing: &[Missing]) -> Result<()> {
     match line(missing, environment::is_root()) {
         None => Ok(()),
@@ -66,10 +79,15 @@ fn missing_for_serving(folders: &[PathBuf], more: &[PathBuf]) -> Vec<Missing> {
         let mend = Mend::Package("util-linux");
         missing.push(Missing { what: "setpriv of util-linux", mend });
     }
-    // Then there is nothing to install.
-    if servers_are_there(&[folders, more].concat()) {
-        return missing;
+    if !servers_are_there(&[folders, more].concat()) {
+        missing.extend(missing_for_installing(folders));
     }
+    missing
+}
+
+/// What `pip install` in a virtual environment needs.
+fn missing_for_installing(folders: &[PathBuf]) -> Vec<Missing> {
+    let mut missing = Vec::new();
     if !has(folders, "python3") {
         missing.push(Missing { what: "python3", mend: Mend::Package("python3") });
         missing.push(Missing { what: "its venv module", mend: Mend::Package("python3-venv") });

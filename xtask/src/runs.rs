@@ -15,7 +15,7 @@ const UNREST_SEED: &str = "COUNTERSIGN_UNREST_SEED";
 
 /// Every test of the workspace, on binaries built now.
 pub fn test(words: &[String]) -> Result<()> {
-    preflight::serving()?;
+    preflight::testing()?;
     let binaries = builds::binaries()?;
     let mut command = steps::cargo(test_words(words));
     command.env(BIN_DIR, binaries.folder()?);

@@ -2,11 +2,13 @@
 //!
 //! A receipt proves later that the log once held this commit at this sequence. Source: PROTOCOL.md section 1, "Receipt".
 
+use crate::checkpoint::VerifiedCheckpoint;
 use crate::commit::AggregateRef;
 use crate::condemn::Commit;
 use crate::hash::CommitHash;
 use crate::identity::{Writer, writer_at};
 use crate::name::Origin;
+use crate::tree::{Inclusion, ProofError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::fmt;
 use std::str::FromStr;
@@ -34,6 +36,15 @@ pub enum ReceiptError {
     /// The log holds another commit at that sequence, or the receipt describes it wrongly.
     #[error("the receipt and the commit at its sequence differ")]
     OtherCommit,
+    /// The checkpoint is of another log.
+    #[error("the receipt and the checkpoint are of different logs")]
+    OtherLog,
+    /// The checkpoint ends before the receipt's sequence.
+    #[error("the checkpoint ends at sequence {0}, before the receipt's")]
+    NotSealedYet(u64),
+    /// The sealed tree does not hold the receipt's commit at its sequence: the writer signed what the log does not hold.
+    #[error("the sealed log does not hold the receipt's commit at its sequence")]
+    NotIncluded(#[source] ProofError),
 }
 
 /// A command's answer. The signature covers `log`, `sequence` and `hash`; the commit attests the rest.
@@ -96,6 +107,30 @@ impl Receipt {
             && self.hash == *hash
             && self.time == envelope.time;
         if same { Ok(()) } else { Err(ReceiptError::OtherCommit) }
+    }
+
+    /// Whether a sealed tree holds the receipt's commit at its sequence.
+    ///
+    /// A receipt is given before the commit is sealed. Its signature proves only what the writer promised: it has to
+    /// be asked again of every checkpoint that should hold it (CVE-2022-36111 is a server that was believed instead).
+    pub fn verify_sealed(
+        &self,
+        proof: &Inclusion,
+        checkpoint: &VerifiedCheckpoint,
+    ) -> Result<(), ReceiptError> {
+        let sealed = checkpoint.checkpoint();
+        if sealed.origin != self.log {
+            return Err(ReceiptError::OtherLog);
+        }
+        if sealed.size < self.sequence {
+            return Err(ReceiptError::NotSealedYet(sealed.size));
+        }
+        if proof.tree_size != sealed.size {
+            return Err(ReceiptError::NotIncluded(ProofError::Bounds));
+        }
+        proof
+            .verify_commit(self.sequence, &self.hash, &sealed.root)
+            .map_err(ReceiptError::NotIncluded)
     }
 
     /// The position just after the commit.

@@ -2,14 +2,15 @@
 
 mod workbench;
 
+use anyhow::Context as _;
 use countersign_ledger::policy::Witness;
-use countersign_ledger::tree::consistency_proof;
+use countersign_ledger::tree::{consistency_proof, inclusion_proof};
 use countersign_ledger::{
     Checkpoint, CheckpointError, CheckpointNote, CommitHash, Fork, ForkError, KeyName, LogPolicy,
-    NodeHash, NoteSignature, TilePath, Tree, TreeHead, cosign, cosigned_at,
+    NodeHash, NoteSignature, ProofError, Receipt, ReceiptError, TreeHead, cosign, cosigned_at,
 };
-use std::collections::BTreeMap;
 use trust::keys::PrivateKey;
+use workbench::tiles::{Tiles, grown_with};
 use workbench::{ORIGIN, Workbench};
 
 const SEALED: u64 = 1_795_000_000;
@@ -31,15 +32,11 @@ fn policy(quorum: u32) -> anyhow::Result<LogPolicy> {
     Ok(policy)
 }
 
-fn grown(size: u64, fork_at: u64) -> anyhow::Result<(TreeHead, BTreeMap<TilePath, Vec<u8>>)> {
-    let (mut tree, mut tiles) = (Tree::empty(), BTreeMap::new());
-    for sequence in 1..=size {
-        let text = format!("{sequence} {}", sequence >= fork_at);
-        let completed = tree.push(sequence, &CommitHash::of(text.as_bytes()))?;
-        let stored = completed.into_iter().chain(tree.edge_tiles(sequence - 1));
-        tiles.extend(stored.map(|tile| (tile.path, tile.bytes)));
-    }
-    Ok((tree.head(), tiles))
+/// A tree whose leaves are another log's from `fork_at` on.
+fn grown(size: u64, fork_at: u64) -> anyhow::Result<(TreeHead, Tiles)> {
+    let leaf = |n: u64| CommitHash::of(format!("{n} {}", n >= fork_at).as_bytes());
+    let (heads, tiles) = grown_with(size, leaf)?;
+    Ok((*heads.last().context("a head")?, tiles))
 }
 
 fn sealed(head: &TreeHead) -> anyhow::Result<CheckpointNote> {
@@ -111,6 +108,40 @@ fn cve_2022_39199_origin_and_key_are_never_the_servers_choice() {
         both.add(line.clone()).unwrap();
     }
     assert!(both.verify(&policy).is_ok(), "unknown keys are ignored");
+}
+
+/// CVE-2022-36111: a client believed the server's word at the time of writing, and never asked whether the sealed tree
+/// holds what was acknowledged.
+#[test]
+fn cve_2022_36111_a_receipt_is_asked_again_of_the_sealed_tree() {
+    let mut bench = Workbench::grown(4).unwrap();
+    let data = serde_json::json!({"n": 5});
+    let id = workbench::id("chg", 9).unwrap();
+    let commit = bench.append("acme", "change", id, "schema.requested", data).unwrap();
+    let receipt = Receipt::sign(&commit, &bench.writer);
+    let seal = |hash: CommitHash| {
+        let last = commit.sequence;
+        let leaf = |n: u64| if n == last { hash } else { CommitHash::of(&n.to_be_bytes()) };
+        let (heads, tiles) = grown_with(7, leaf)?;
+        let head = heads[7];
+        let proof = |index| inclusion_proof(index, &head, &tiles).map(|(_, proof)| proof);
+        let note = sealed(&head)?.verify(&policy(0)?)?;
+        anyhow::Ok((note, proof(last - 1)?, proof(last)?))
+    };
+    let (checkpoint, proof, other_proof) = seal(commit.hash).unwrap();
+    assert_eq!(receipt.verify_sealed(&proof, &checkpoint), Ok(()));
+    let refused = receipt.verify_sealed(&other_proof, &checkpoint);
+    assert_eq!(refused, Err(ReceiptError::NotIncluded(ProofError::Bounds)));
+    // The log dropped the acknowledged commit and sealed another one in its place, with a perfect proof of that.
+    let (checkpoint, proof, _) = seal(CommitHash::of(b"another commit")).unwrap();
+    assert_eq!(receipt.verify(&bench.identity().writers), Ok(()), "the promise is genuine");
+    let refused = receipt.verify_sealed(&proof, &checkpoint);
+    assert_eq!(refused, Err(ReceiptError::NotIncluded(ProofError::Root)));
+    let early = sealed(&grown(4, 9).unwrap().0).unwrap().verify(&policy(0).unwrap()).unwrap();
+    assert_eq!(receipt.verify_sealed(&proof, &early), Err(ReceiptError::NotSealedYet(4)));
+    let mut elsewhere = receipt;
+    elsewhere.log = "other.log.example".parse().unwrap();
+    assert_eq!(elsewhere.verify_sealed(&proof, &checkpoint), Err(ReceiptError::OtherLog));
 }
 
 #[test]

@@ -5,6 +5,9 @@ mod corpus;
 #[expect(clippy::expect_used, reason = "a check of the fuzz targets fails by panicking")]
 #[path = "../../../fuzz/src/ledger.rs"]
 mod parsers;
+#[expect(clippy::expect_used, reason = "a check of the fuzz targets fails by panicking")]
+#[path = "../../../fuzz/src/tree.rs"]
+mod tree;
 mod workbench;
 
 use anyhow::Context as _;
@@ -20,8 +23,16 @@ use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
 use workbench::Workbench;
 
-const TARGETS: [(&str, Check); 3] =
-    [("commit", parsers::commit), ("line", parsers::line), ("policy", parsers::policy)];
+const TARGETS: [(&str, Check); 8] = [
+    ("commit", parsers::commit),
+    ("line", parsers::line),
+    ("policy", parsers::policy),
+    ("note", tree::note),
+    ("checkpoint", tree::checkpoint),
+    ("cosignature", tree::cosignature),
+    ("tile", tree::tile),
+    ("proof", tree::proof),
+];
 
 answers!(TARGETS, corpus);
 

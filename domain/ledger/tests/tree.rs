@@ -1,37 +1,16 @@
 //! The tree: roots, tiles, proofs, and that no tile, proof or size is believed that does not lead to the root.
 
+mod workbench;
+
 use countersign_ledger::tree::{
-    Layer, LeafRecord, StoredTile, TileError, TileMissing, TreeError, consistency_proof,
-    consistency_tiles, inclusion_proof, inclusion_tiles, read_entries,
+    Layer, LeafRecord, TileError, TileMissing, TreeError, consistency_proof, consistency_tiles,
+    inclusion_proof, inclusion_tiles, read_entries,
 };
 use countersign_ledger::{
     CommitHash, Consistency, Inclusion, NodeHash, ProofError, ProofLine, TilePath, TileReader,
     Tree, TreeHead, leaf_hash,
 };
-use std::collections::BTreeMap;
-
-type Tiles = BTreeMap<TilePath, Vec<u8>>;
-
-fn hash(sequence: u64) -> CommitHash {
-    CommitHash::of(&sequence.to_be_bytes())
-}
-
-fn keep(tiles: &mut Tiles, new: Vec<StoredTile>) {
-    tiles.extend(new.into_iter().map(|tile| (tile.path, tile.bytes)));
-}
-
-/// The heads of sizes 0 to `size`, and every tile that was ever handed out for a stored size.
-fn grown(size: u64) -> anyhow::Result<(Vec<TreeHead>, Tiles)> {
-    let (mut tree, mut tiles) = (Tree::empty(), Tiles::new());
-    let mut heads = vec![tree.head()];
-    for sequence in 1..=size {
-        let completed = tree.push(sequence, &hash(sequence))?;
-        keep(&mut tiles, completed);
-        keep(&mut tiles, tree.edge_tiles(sequence - 1));
-        heads.push(tree.head());
-    }
-    Ok((heads, tiles))
-}
+use workbench::tiles::{Tiles, grown, hash, keep};
 
 /// RFC 6962 section 2.1, as it is written there.
 fn plain_root(leaves: &[NodeHash]) -> NodeHash {

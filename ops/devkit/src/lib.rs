@@ -7,6 +7,7 @@ mod environment;
 pub mod folder;
 pub mod identities;
 pub mod nats_server;
+pub mod object_store_server;
 mod ports;
 pub mod postgres;
 pub mod preflight;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::environment;
 use crate::folder::{self, FolderError};
 
-pub use versions::{NATS_FLOOR, POSTGRES_FLOOR};
+pub use versions::{NATS_FLOOR, POSTGRES_FLOOR, SEAWEEDFS_FLOOR};
 
 /// Between two looks whether another process still installs.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -93,6 +93,8 @@ pub enum Thing {
     Postgres,
     /// `setpriv` of util-linux, which ties children to us.
     Setpriv,
+    /// `weed` of `SeaweedFS`, which only the archive's tests need.
+    ObjectStore,
 }
 
 impl fmt::Display for Thing {
@@ -104,6 +106,10 @@ impl fmt::Display for Thing {
             }
             Self::Postgres => write!(formatter, "PostgreSQL >= {POSTGRES_FLOOR}"),
             Self::Setpriv => write!(formatter, "setpriv"),
+            Self::ObjectStore => {
+                let (major, minor) = SEAWEEDFS_FLOOR;
+                write!(formatter, "SeaweedFS >= {major}.{minor}")
+            }
         }
     }
 }
@@ -189,13 +195,43 @@ pub async fn setup_in(
     Ok(find_in(places)?)
 }
 
+/// Finds `weed`, the S3-compatible server, and installs it if it is missing: no part of [`Servers`], since a platform
+/// runs without one.
+pub async fn object_store(say: impl Fn(&str) + Send + Sync) -> Result<PathBuf, PreflightError> {
+    object_store_in(&Places::of_this_process(), say).await
+}
+
+/// As [`object_store`], in `places`.
+pub async fn object_store_in(
+    places: &Places,
+    say: impl Fn(&str) + Send + Sync,
+) -> Result<PathBuf, PreflightError> {
+    if let Some(found) = versions::seaweedfs(places) {
+        return Ok(found);
+    }
+    folder::make(&places.cache, 0o755)?;
+    let _lock = lock(&places.cache.join("setup.lock")).await?;
+    if let Some(found) = versions::seaweedfs(places) {
+        return Ok(found);
+    }
+    if let Err(failures) = install::install(Thing::ObjectStore, places, &say).await {
+        for failure in failures {
+            say(&failure);
+        }
+    }
+    let what = Thing::ObjectStore;
+    let missing = || Missing(vec![MissingThing { what, mend: mend(what, places) }]);
+    Ok(versions::seaweedfs(places).ok_or_else(missing)?)
+}
+
 fn mend(what: Thing, places: &Places) -> String {
     let sudo = if environment::is_root() { "" } else { "sudo " };
     match what {
-        Thing::NatsServer if !install::can_make_environments(places) => {
-            format!("{sudo}apt-get install -y python3-venv && {}", install::pip_by_hand(places))
+        Thing::NatsServer | Thing::ObjectStore if !install::can_make_environments(places) => {
+            let pip = install::pip_by_hand(what, places);
+            format!("{sudo}apt-get install -y python3-venv && {pip}")
         }
-        Thing::NatsServer => install::pip_by_hand(places),
+        Thing::NatsServer | Thing::ObjectStore => install::pip_by_hand(what, places),
         Thing::Postgres => format!("{sudo}apt-get install -y postgresql"),
         Thing::Setpriv => format!("{sudo}apt-get install -y util-linux"),
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use countersign_devkit::folder::Temporary;
-use countersign_devkit::preflight::{Places, Servers, Thing, find_in, setup_in};
+use countersign_devkit::preflight::{Places, Servers, Thing, find_in, object_store_in, setup_in};
 use countersign_devkit::stack::{Options, Stack};
 
 fn places(folder: &Path) -> Places {
@@ -111,6 +111,22 @@ fn the_newest_postgresql_of_debian_is_taken_and_what_devkit_installed_is_found()
     let found = find_in(&places(root))?;
     assert_eq!(found.nats_server, root.join("cache/venv/bin/nats-server"));
     assert_eq!((found.postgres.major, found.postgres.folder), (17, root.join("debian/17/bin")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_object_store_is_found_and_one_that_is_too_old_is_named_with_what_mends_it()
+-> anyhow::Result<()> {
+    let folder = Temporary::make()?;
+    let places = places(folder.path());
+    script(&folder.path().join("bin/weed"), "version 8000GB 4.47 pypi linux amd64")?;
+    let missing = object_store_in(&places, |_| {}).await.err().context("found")?.to_string();
+    for part in ["missing: SeaweedFS >= 4.48; mend with: ", "requirements-seaweedfs.txt"] {
+        assert!(missing.contains(part), "{missing}");
+    }
+    let installed = folder.path().join("cache/venv/bin/weed");
+    script(&installed, "version 8000GB 4.48 pypi linux amd64")?;
+    assert_eq!(object_store_in(&places, |_| {}).await?, installed);
     Ok(())
 }
 

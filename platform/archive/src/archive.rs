@@ -237,11 +237,10 @@ impl Archive {
             match self.size(&meta.location) {
                 Some(size) => sizes.push(size),
                 None => {
-                    tracing::warn!(key = %meta.location, "an object that the archive does not know")
+                    tracing::warn!(key = %meta.location, "an object that the archive does not know");
                 }
             }
         }
-        drop(listed);
         // A folder lists in no order.
         sizes.sort_unstable();
         Ok(sizes)

@@ -22,7 +22,7 @@ use std::time::Duration;
 const RETRIED_FOR: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// A bucket and how to ask it what object_store has no call for.
+/// A bucket and how to ask it what `object_store` has no call for.
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     pub(crate) store: Arc<AmazonS3>,

@@ -1,4 +1,4 @@
-//! A folder as a store: object_store writes, we see to it that what it answers survives the loss of power.
+//! A folder as a store: `object_store` writes, we see to it that what it answers survives the loss of power.
 
 use object_store::local::LocalFileSystem;
 use std::collections::HashSet;

@@ -1,6 +1,8 @@
 //! Makes logs, bundles and policies for the tests: everything follows from fixed seeds.
 #![allow(dead_code, reason = "each test file uses its own part of the workbench")]
 
+pub mod tiles;
+
 use anyhow::Context as _;
 use countersign_ledger::policy::POLICY_FORMAT;
 use countersign_ledger::{

