@@ -1,7 +1,9 @@
 //! The configuration of query-api.
 
+use archive::{Archive, ArchiveConfig, ArchiveError};
 use chassis::config::{Configured, ProcessConfig};
 use chassis::listen::DevelopmentTokens;
+use chassis::secret_file;
 use event_log::LogConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -27,6 +29,9 @@ pub struct ApiConfig {
     pub nats_id: String,
     /// Which log.
     pub log: LogConfig,
+    /// Where the sealer keeps the sealed log; it is only read. Without it nothing shows checkpoints and proofs.
+    #[serde(default)]
+    pub archive: Option<ArchiveConfig>,
     /// Bearer tokens of a development set-up are accepted: loopback addresses only.
     #[serde(default)]
     pub development: bool,
@@ -39,6 +44,12 @@ impl Configured for ApiConfig {
 }
 
 impl ApiConfig {
+    /// Opens the archive, if there is one.
+    pub fn archive(&self) -> Result<Option<Archive>, ArchiveError> {
+        let open = |config| Archive::open(config, &self.log.origin, secret_file::read);
+        self.archive.as_ref().map(open).transpose()
+    }
+
     /// Whether development tokens are accepted.
     pub fn development_tokens(&self) -> DevelopmentTokens {
         if self.development { DevelopmentTokens::Accepted } else { DevelopmentTokens::Refused }

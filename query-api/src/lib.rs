@@ -20,6 +20,7 @@ mod paging;
 pub mod problem;
 mod reading;
 mod router;
+mod sealed;
 mod state;
 mod trust_root;
 mod waiting;

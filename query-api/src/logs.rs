@@ -2,6 +2,7 @@
 
 use crate::auditing::Auditing;
 use crate::problem::{BLOB_NOT_FOUND, log_unread};
+use crate::sealed;
 use crate::state::AppState;
 use axum::Json;
 use axum::body::Body;
@@ -53,8 +54,11 @@ pub async fn get_log(
         shard: state.log.identity().shard.to_string(),
         first_sequence: last_sequence.min(1),
         last_sequence,
+        sealed_size: sealed::newest(&state).await?.map(|note| note.claim().size),
+        max_merge_delay_seconds: sealed::MAX_MERGE_DELAY_SECONDS,
     };
-    Ok((position(&state, last_sequence), Json(body)).into_response())
+    let headers = (position(&state, last_sequence), sealed::header(&state).await?);
+    Ok((headers.0, headers.1, Json(body)).into_response())
 }
 
 /// Read a log's messages as the lines of an evidence bundle, up to its end at the time of the request (`Cs-Position`).
@@ -74,7 +78,8 @@ pub async fn list_commits(
     let last = state.log.last_sequence().await.map_err(log_unread)?;
     let lines = lines(state.log.clone(), query.after.unwrap_or(0), last);
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))];
-    Ok((headers, position(&state, last), Body::from_stream(lines)).into_response())
+    let newest = sealed::header(&state).await?;
+    Ok((headers, newest, position(&state, last), Body::from_stream(lines)).into_response())
 }
 
 /// Read a blob that a commit names, by tenant and content.

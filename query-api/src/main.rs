@@ -50,8 +50,9 @@ async fn run(config: &Path) -> anyhow::Result<()> {
     let log = Reader::new(&connection, config.log.clone().into());
     let (progress, listener) = Progress::of(&database, &config.log.origin);
     let (search, watcher) = Search::of(&config.search_dir, &config.log.origin);
+    let sources = (log, config.archive()?);
     let (clock, tokens) = (process.clock.clone(), config.development_tokens());
-    let app = router(AppState::new(database.clone(), progress, search, log, clock, tokens))?;
+    let app = router(AppState::new(database.clone(), progress, search, sources, clock, tokens))?;
     let people = PlainListener::bind(config.people_listen, tokens).await?;
     let tls = process.identity.server_config(|id| id.service().is_some())?;
     let services = MtlsListener::bind(config.services_listen, tls).await?;

@@ -1,5 +1,6 @@
 //! The problems that query-api itself answers; "not found" keeps the domain's codes.
 
+use archive::ArchiveError;
 use chassis::Problem;
 use chassis::problem::{Chain, LOG_UNAVAILABLE};
 use event_log::LogError;
@@ -15,6 +16,12 @@ chassis::problems! {
     SEARCH_UNAVAILABLE = "query.search_unavailable", 503, "there is no search index yet: try again";
     UNAVAILABLE = "query.unavailable", 503, "the read models cannot be read now: try again";
     LOG_NOT_FOUND = "ledger.log_not_found", 404, "there is no such log here";
+    NO_ARCHIVE = "ledger.no_archive", 404, "this query-api shows no sealed log: it has no archive configured";
+    NOT_SEALED = "ledger.not_sealed", 404, "no checkpoint covers this yet: try again";
+    CHECKPOINT_NOT_FOUND = "ledger.checkpoint_not_found", 404, "there is no checkpoint of this size";
+    SIZES_MALFORMED = "ledger.sizes_malformed", 400, "from and to are sizes of the tree from 1, from not larger than to";
+    TILE_NOT_FOUND = "ledger.tile_not_found", 404, "there is no such tile";
+    ARCHIVE_UNAVAILABLE = "ledger.archive_unavailable", 503, "the archive cannot be read now: try again";
     BLOB_NOT_FOUND = "ledger.blob_not_found", 404, "the log has no such blob of this tenant";
     NO_MANIFEST = "changes.no_manifest", 404, "the change has no manifest yet: nothing is to be signed";
 }
@@ -42,6 +49,16 @@ pub fn being_rebuilt() -> Problem {
     Problem::of(&POSITION_NOT_REACHED)
         .detail("the document is being made anew from the log: try again")
         .retry_after(RETRY_SECONDS)
+}
+
+/// The archive could not be read.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
+pub fn archive_unread(error: ArchiveError) -> Problem {
+    if let ArchiveError::Store { .. } = error {
+        tracing::error!(error = %Chain(&error), "the archive is unavailable");
+        return Problem::of(&ARCHIVE_UNAVAILABLE).retry_after(RETRY_SECONDS);
+    }
+    Problem::internal(&error)
 }
 
 /// The log could not be read.

@@ -2,8 +2,8 @@
 
 use crate::state::AppState;
 use crate::{
-    agents, approvals, audit, changes, data_sources, document, jobs, logs, reading, trust_root,
-    whoami,
+    agents, approvals, audit, changes, data_sources, document, jobs, logs, reading, sealed,
+    trust_root, whoami,
 };
 use anyhow::Context as _;
 use axum::Router;
@@ -39,12 +39,17 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(logs::get_log))
         .routes(routes!(logs::list_commits))
         .routes(routes!(logs::get_blob))
+        .routes(routes!(sealed::get_checkpoint))
+        .routes(routes!(sealed::prove_inclusion))
+        .routes(routes!(sealed::prove_consistency))
 }
 
 /// The router of both listeners.
 pub fn router(state: AppState) -> anyhow::Result<Router> {
     let document = open_api()?;
     let router = Router::from(documented());
+    // A path of several segments, which a document cannot describe: C2SP tlog-tiles does.
+    let router = router.route("/log/{log}/tile/{*tile}", get(sealed::get_tile));
     let router = router.route("/openapi.json", get(async move || axum::Json(document)));
     let limits = Limits { request_timeout: REQUEST_TIMEOUT, ..Limits::default() };
     Ok(api(router.with_state(state), limits))

@@ -1,6 +1,7 @@
 //! What the handlers share.
 
 use crate::problem::{log_unread, unread};
+use archive::Archive;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chassis::listen::DevelopmentTokens;
@@ -22,6 +23,8 @@ pub struct AppState {
     pub search: Search,
     /// The log's mirror: exact bytes and blobs.
     pub log: Reader,
+    /// The sealed log, if it is shown here.
+    pub archive: Option<Archive>,
     clock: Clock,
     tokens: KnownPrincipals,
     development_tokens: DevelopmentTokens,
@@ -33,12 +36,12 @@ impl AppState {
         database: Database,
         progress: Progress,
         search: Search,
-        log: Reader,
+        (log, archive): (Reader, Option<Archive>),
         clock: Clock,
         development_tokens: DevelopmentTokens,
     ) -> Self {
         let tokens = KnownPrincipals { database: database.clone() };
-        Self { database, progress, search, log, clock, tokens, development_tokens }
+        Self { database, progress, search, log, archive, clock, tokens, development_tokens }
     }
 
     /// A blob that a commit names.

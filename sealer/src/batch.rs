@@ -1,6 +1,5 @@
 //! Messages that follow one another, and what they add to the archive before they are sealed.
 
-use crate::tiles;
 use archive::{Archive, ArchiveError, ObjectName, Put, Segment};
 use bytes::Bytes;
 use event_log::{Judged, LogError, Reader};
@@ -142,7 +141,7 @@ impl Batch {
         self.store_blobs(log, archive).await?;
         let mut objects = Vec::new();
         for tile in self.tiles.iter().cloned().chain(tree.edge_tiles(self.from)) {
-            objects.push((tiles::object(&tile.path)?, Bytes::from(tile.bytes)));
+            objects.push((ObjectName::of_tile(&tile.path)?, Bytes::from(tile.bytes)));
         }
         if let Some(segment) = Segment::new(self.from, tree.size()) {
             objects.push((ObjectName::Commits(segment), Bytes::copy_from_slice(&self.lines)));

@@ -15,7 +15,6 @@ pub mod heads;
 pub mod pauses;
 pub mod sealing;
 pub mod standing;
-pub mod tiles;
 pub mod witnesses;
 
 pub use config::SealerConfig;

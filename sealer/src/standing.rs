@@ -6,7 +6,6 @@
 use crate::batch::{Batch, BatchError};
 use crate::heads::Heads;
 use crate::pauses::Pauses;
-use crate::tiles;
 use archive::{Archive, ArchiveError, ObjectName};
 use bytes::Bytes;
 use event_log::{Checkpoints, Follower, LogError, Reader};
@@ -230,7 +229,7 @@ impl Search<'_> {
         if heads.head != head || heads.log != self.log.identity().origin {
             return Ok(None);
         }
-        let tiles = tiles::read(self.archive, &Tree::resume_tiles(size)).await?;
+        let tiles = self.archive.tiles(&Tree::resume_tiles(size)).await?;
         Ok(Tree::resume(&head, &tiles).ok().map(|tree| (heads, tree)))
     }
 
@@ -260,7 +259,7 @@ impl Search<'_> {
             return Ok(());
         }
         let needed = consistency_tiles(past.size, head.size);
-        let tiles = tiles::read(self.archive, &needed).await?;
+        let tiles = self.archive.tiles(&needed).await?;
         let lacks = |_| Refused::ArchiveLacks { what: "tiles", size: head.size };
         let (proven, _) = consistency_proof(past.size, head, &tiles).map_err(lacks)?;
         if proven == *past { Ok(()) } else { Err(fork) }

@@ -7,7 +7,6 @@ use crate::config::{SealerConfig, WitnessConfig};
 use crate::pauses::Pauses;
 use crate::sealing::Published;
 use crate::standing::{Refused, Standing};
-use crate::tiles;
 use anyhow::Context as _;
 use archive::{Archive, ArchiveError};
 use bytes::Bytes;
@@ -170,7 +169,7 @@ impl Witnesses {
         if from == 0 || from == to {
             return Ok(Vec::new());
         }
-        let tiles = tiles::read(&self.archive, &consistency_tiles(from, to)).await?;
+        let tiles = self.archive.tiles(&consistency_tiles(from, to)).await?;
         let proof = consistency_proof(from, &note.claim().head(), &tiles);
         proof.map(|(_, proof)| proof.path).map_err(|_| Declined::NoProof { from, to })
     }

@@ -108,6 +108,7 @@ fn query_api(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Res
         "development": true,
         "database_url_file": layout.secret("read-models.url"),
         "search_dir": layout.search_index(),
+        "archive": archive(layout),
         "nats_url": stack.nats_url(),
         "nats_id": stack.nats_id()?,
         "process": process(material, name, &stack.service_endpoint(name)?)?,

@@ -27,6 +27,7 @@ mod folder;
 mod name;
 mod place;
 mod segments;
+mod tiles;
 mod weakness;
 
 pub use archive::{Archive, Put};

@@ -367,4 +367,37 @@ pub struct LogBody {
     pub first_sequence: u64,
     /// The last one; 0 if there is none.
     pub last_sequence: u64,
+    /// How many messages the newest checkpoint seals; absent where no sealed log is shown or nothing is sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_size: Option<u64>,
+    /// How long a message waits for its seal at most, unless the sealer is down, seconds.
+    pub max_merge_delay_seconds: u64,
+}
+
+/// `GET /v1/logs/{log}/proofs/{sequence}`: the tree of the checkpoint holds the message (RFC 6962 section 2.1.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InclusionBody {
+    /// The message's sequence in the log.
+    pub sequence: u64,
+    /// Its leaf: the sequence - 1.
+    pub leaf_index: u64,
+    /// Size of the checkpoint's tree.
+    pub tree_size: u64,
+    /// The hashes beside the way to the root, from the leaf up; base64.
+    pub path: Vec<String>,
+    /// The signed checkpoint, whose root the proof leads to.
+    pub checkpoint: String,
+}
+
+/// `GET /v1/logs/{log}/consistency`: the later tree grew out of the earlier one (RFC 6962 section 2.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConsistencyBody {
+    /// Size of the earlier tree.
+    pub from: u64,
+    /// Size of the later tree: that of the checkpoint.
+    pub to: u64,
+    /// The proof; base64.
+    pub path: Vec<String>,
+    /// The signed checkpoint of size `to`.
+    pub checkpoint: String,
 }

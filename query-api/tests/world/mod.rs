@@ -104,7 +104,14 @@ impl World {
         listener.spawn(watcher.watch(CancellationToken::new()));
         let state = |tokens| {
             let (progress, search, log) = (progress.clone(), search.clone(), reader.clone());
-            router(AppState::new(database.clone(), progress, search, log, Clock::system(), tokens))
+            router(AppState::new(
+                database.clone(),
+                progress,
+                search,
+                (log, None),
+                Clock::system(),
+                tokens,
+            ))
         };
         let (routes, production) =
             (state(DevelopmentTokens::Accepted)?, state(DevelopmentTokens::Refused)?);
@@ -175,7 +182,7 @@ impl World {
         let target = Target { tenant: tenant.to_owned(), id: id.to_owned() };
         let mut request = request("test", &key);
         request.actor.id = person(by);
-        Ok(self.log.execute::<A, C>(&target, command, &request).await?.receipt)
+        Ok(self.log.execute::<A, C>(&target, command, &request).await?.receipt())
     }
 
     /// A person with a token.

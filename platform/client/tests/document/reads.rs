@@ -36,6 +36,9 @@ const ROWS: &[Row] = &[
     ("get_log", "/v1/logs/{log}", Some(again::<LogBody>)),
     ("list_commits", "/v1/logs/{log}/commits", None),
     ("get_blob", "/v1/logs/{log}/blobs/{tenant}/{sha256}", None),
+    ("get_checkpoint", "/log/{log}/checkpoint", None),
+    ("prove_inclusion", "/v1/logs/{log}/proofs/{sequence}", Some(again::<InclusionBody>)),
+    ("prove_consistency", "/v1/logs/{log}/consistency", Some(again::<ConsistencyBody>)),
 ];
 
 fn again<A: DeserializeOwned + Serialize>(answer: Value) -> serde_json::Result<Value> {

@@ -1,0 +1,195 @@
+//! The sealed log, as the archive holds it: checkpoints and tiles for C2SP clients, proofs for everybody.
+//!
+//! Nothing is signed or believed here: a proof is checked against the root of the checkpoint that goes with it, and
+//! whoever gets both checks them under keys of their own.
+
+use crate::auditing::Auditing;
+use crate::problem::{
+    CHECKPOINT_NOT_FOUND, NO_ARCHIVE, NOT_SEALED, SIZES_MALFORMED, TILE_NOT_FOUND, archive_unread,
+};
+use crate::state::AppState;
+use archive::{Archive, ObjectName};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use chassis::Problem;
+use chassis::body::{PathId, StrictQuery};
+use client::reads::{ConsistencyBody, InclusionBody};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ledger::tree::{
+    NodeHash, TileError, TileMissing, consistency_proof, consistency_tiles, inclusion_proof,
+    inclusion_tiles,
+};
+use ledger::{CheckpointNote, TilePath};
+use serde::Deserialize;
+use trust::encoding::to_base64;
+use utoipa::IntoParams;
+
+/// The sealer signs a second after a message at the latest, unless it is down; verifiers allow more.
+pub const MAX_MERGE_DELAY_SECONDS: u64 = 60;
+const CHECKPOINT_HEADER: HeaderName = HeaderName::from_static("cs-checkpoint");
+const RETRY_SECONDS: u32 = 1;
+
+/// What may follow `GET /v1/logs/{log}/proofs/{sequence}?`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct InclusionQuery {
+    /// The size of the checkpoint to prove it in; the newest if absent.
+    size: Option<u64>,
+}
+
+/// What follows `GET /v1/logs/{log}/consistency?`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ConsistencyQuery {
+    /// The size of the earlier tree, from 1.
+    from: u64,
+    /// The size of the later checkpoint; the newest if absent.
+    to: Option<u64>,
+}
+
+/// Read the newest signed checkpoint (C2SP tlog-checkpoint); the tiles below it are at `/log/{log}/tile/...` (C2SP tlog-tiles).
+#[utoipa::path(get, path = "/log/{log}/checkpoint", tag = "ledger",
+    params(("log" = String, Path, description = "The log's origin")),
+    responses((status = 200, description = "The signed note", content_type = "text/plain", body = String), Problem))]
+#[tracing::instrument(skip_all)]
+pub async fn get_checkpoint(
+    State(state): State<AppState>,
+    auditing: Auditing,
+    PathId(log): PathId<String>,
+) -> Result<Response, Problem> {
+    auditing.of_log(&state, &log)?;
+    let note = newest(&state).await?.ok_or_else(not_sealed)?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    Ok((headers, note.to_string()).into_response())
+}
+
+/// One tile. It never changes, and so may be kept for ever.
+#[tracing::instrument(skip_all)]
+pub async fn get_tile(
+    State(state): State<AppState>,
+    auditing: Auditing,
+    Path((log, tile)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    auditing.of_log(&state, &log)?;
+    let archive = archive(&state)?;
+    let path = format!("tile/{tile}").parse::<TilePath>();
+    let path = path.map_err(|_| Problem::of(&TILE_NOT_FOUND))?;
+    let found = archive.tiles(&[path]).await.map_err(archive_unread)?;
+    let bytes = found.into_values().next().ok_or_else(|| Problem::of(&TILE_NOT_FOUND))?;
+    // The archive may hold the full tile only.
+    let bytes = Bytes::from(bytes);
+    let bytes = bytes.slice(..bytes.len().min(path.byte_len()));
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable")),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+/// Prove that the log holds a message: with it, its hash and the log's key, anybody can check it offline.
+#[utoipa::path(get, path = "/v1/logs/{log}/proofs/{sequence}", tag = "ledger",
+    params(("log" = String, Path, description = "The log's origin"),
+        ("sequence" = u64, Path, description = "The message's sequence, from 1"), InclusionQuery),
+    responses((status = 200, description = "The proof and its checkpoint", body = InclusionBody), Problem))]
+#[tracing::instrument(skip_all)]
+pub async fn prove_inclusion(
+    State(state): State<AppState>,
+    auditing: Auditing,
+    PathId((log, sequence)): PathId<(String, u64)>,
+    StrictQuery(query): StrictQuery<InclusionQuery>,
+) -> Result<Json<InclusionBody>, Problem> {
+    auditing.of_log(&state, &log)?;
+    let note = checkpoint(&state, query.size).await?;
+    let head = note.claim().head();
+    let index = sequence.checked_sub(1).filter(|_| sequence <= head.size);
+    let index = index.ok_or_else(not_sealed)?;
+    let tiles = inclusion_tiles(index, head.size);
+    let tiles = archive(&state)?.tiles(&tiles).await.map_err(archive_unread)?;
+    let (_, proof) = inclusion_proof(index, &head, &tiles).map_err(|error| unproven(&error))?;
+    let (leaf_index, tree_size, path) = (proof.leaf_index, proof.tree_size, texts(&proof.path));
+    let checkpoint = note.to_string();
+    Ok(Json(InclusionBody { sequence, leaf_index, tree_size, path, checkpoint }))
+}
+
+/// Prove that a later tree grew out of an earlier one: nothing that was sealed then has been changed or left out.
+#[utoipa::path(get, path = "/v1/logs/{log}/consistency", tag = "ledger",
+    params(("log" = String, Path, description = "The log's origin"), ConsistencyQuery),
+    responses((status = 200, description = "The proof and the later checkpoint", body = ConsistencyBody), Problem))]
+#[tracing::instrument(skip_all)]
+pub async fn prove_consistency(
+    State(state): State<AppState>,
+    auditing: Auditing,
+    PathId(log): PathId<String>,
+    StrictQuery(query): StrictQuery<ConsistencyQuery>,
+) -> Result<Json<ConsistencyBody>, Problem> {
+    auditing.of_log(&state, &log)?;
+    let note = checkpoint(&state, query.to).await?;
+    let head = note.claim().head();
+    if query.from == 0 || query.from > head.size {
+        return Err(Problem::of(&SIZES_MALFORMED));
+    }
+    let tiles = consistency_tiles(query.from, head.size);
+    let tiles = archive(&state)?.tiles(&tiles).await.map_err(archive_unread)?;
+    let proof = consistency_proof(query.from, &head, &tiles);
+    let (_, proof) = proof.map_err(|error| unproven(&error))?;
+    let (from, to, path) = (proof.from, proof.to, texts(&proof.path));
+    Ok(Json(ConsistencyBody { from, to, path, checkpoint: note.to_string() }))
+}
+
+/// The newest checkpoint; none before the first, or where no archive is configured.
+pub async fn newest(state: &AppState) -> Result<Option<CheckpointNote>, Problem> {
+    let Some(archive) = &state.archive else { return Ok(None) };
+    let bytes = archive.newest_checkpoint().await.map_err(archive_unread)?;
+    bytes.map(|bytes| note(&bytes)).transpose()
+}
+
+/// `Cs-Checkpoint`: base64 of the newest note, if there is one.
+pub async fn header(state: &AppState) -> Result<HeaderMap, Problem> {
+    let mut headers = HeaderMap::new();
+    let newest = newest(state).await?.map(|note| to_base64(note.to_string().as_bytes()));
+    if let Some(value) = newest.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert(CHECKPOINT_HEADER, value);
+    }
+    Ok(headers)
+}
+
+async fn checkpoint(state: &AppState, size: Option<u64>) -> Result<CheckpointNote, Problem> {
+    let archive = archive(state)?;
+    let Some(size) = size else { return newest(state).await?.ok_or_else(not_sealed) };
+    let shown = newest(state).await?.filter(|note| note.claim().size == size);
+    if let Some(note) = shown {
+        return Ok(note);
+    }
+    let bytes = archive.get(&ObjectName::Note { size }).await.map_err(archive_unread)?;
+    note(&bytes.ok_or_else(|| Problem::of(&CHECKPOINT_NOT_FOUND))?)
+}
+
+fn archive(state: &AppState) -> Result<&Archive, Problem> {
+    state.archive.as_ref().ok_or_else(|| Problem::of(&NO_ARCHIVE))
+}
+
+fn note(bytes: &[u8]) -> Result<CheckpointNote, Problem> {
+    CheckpointNote::parse(bytes).map_err(|error| Problem::internal(&error))
+}
+
+fn not_sealed() -> Problem {
+    Problem::of(&NOT_SEALED).retry_after(RETRY_SECONDS)
+}
+
+/// Tiles that are missing or do not lead to the root: the archive is damaged.
+fn unproven(error: &TileError<TileMissing>) -> Problem {
+    Problem::internal(error)
+}
+
+fn texts(path: &[NodeHash]) -> Vec<String> {
+    path.iter().map(ToString::to_string).collect()
+}
