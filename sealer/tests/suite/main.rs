@@ -1,0 +1,6 @@
+//! The sealer over a real nats-server and a real archive folder; its processes are killed with `kill -9`.
+
+mod faithful;
+mod killed;
+mod refusing;
+mod world;
