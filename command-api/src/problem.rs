@@ -73,6 +73,7 @@ pub fn unread(error: &LogError) -> Problem {
         | LogError::Unreadable { .. }
         | LogError::Blob { .. }
         | LogError::AnotherHistory { .. }
+        | LogError::Shortened { .. }
         | LogError::Gap { .. }
         | LogError::NotOpen => Problem::internal(error),
     }

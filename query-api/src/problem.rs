@@ -74,6 +74,7 @@ pub fn log_unread(error: LogError) -> Problem {
         | LogError::Unreadable { .. }
         | LogError::Blob { .. }
         | LogError::AnotherHistory { .. }
+        | LogError::Shortened { .. }
         | LogError::Gap { .. }
         | LogError::NotOpen => Problem::internal(&error),
     }

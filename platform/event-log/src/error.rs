@@ -65,6 +65,16 @@ pub enum LogError {
         /// Its messages on the leader.
         held: u64,
     },
+    /// The log ends before what was sealed: it was cut off, or restored from an old copy.
+    #[error(
+        "the log ends at {last}, and {sealed} messages were sealed: restore it from the archive"
+    )]
+    Shortened {
+        /// The log's last sequence.
+        last: u64,
+        /// The newest checkpoint's size.
+        sealed: u64,
+    },
     /// The log was never opened, or by another origin.
     #[error("the log is not open: run `command-api open-log` once, on a new and empty stream")]
     NotOpen,
@@ -147,6 +157,7 @@ impl LogError {
             | Self::Unreadable { .. }
             | Self::Blob { .. }
             | Self::AnotherHistory { .. }
+            | Self::Shortened { .. }
             | Self::Gap { .. } => false,
         }
     }

@@ -1,10 +1,11 @@
 //! Before anything is appended: the stream is still the log that this process knows.
 
+use crate::checkpoints::Checkpoints;
 use crate::error::{AppendError, LogError};
 use crate::reader::{Reader, StreamState, stored};
 use domain::ledger::LogEvent;
 use domain::registry::Event;
-use ledger::{CommitHash, judge};
+use ledger::{CheckpointNote, CommitHash, judge};
 use tokio::sync::Mutex;
 
 /// What this process has seen of the log.
@@ -26,7 +27,8 @@ impl Guard {
     /// Checks that the log is open and its first commit is of this origin.
     pub(crate) async fn open(reader: &Reader) -> Result<Self, LogError> {
         let connects = reader.connection.connects();
-        let StreamState { created, .. } = reader.stream_state().await?;
+        let StreamState { created, last_sequence } = reader.stream_state().await?;
+        holds_what_was_sealed(reader, last_sequence).await?;
         let first = first_commit(reader).await?;
         Ok(Self { known: Mutex::new(Known { connects, created, newest: (1, first) }) })
     }
@@ -42,6 +44,7 @@ impl Guard {
         if state.created != known.created {
             return Err(AppendError::AnotherLog("it was created anew".to_owned()));
         }
+        holds_what_was_sealed(reader, state.last_sequence).await?;
         let (sequence, hash) = known.newest;
         let there = reader.stored_after(sequence - 1, 1).await?;
         let held = there.first().is_some_and(|message| {
@@ -62,6 +65,15 @@ impl Guard {
             known.newest = (sequence, hash);
         }
     }
+}
+
+/// A log that is shorter than what was sealed must not grow: it would fork under the sealer's eyes. What the checkpoint
+/// claims is enough, since only the sealer can append one.
+async fn holds_what_was_sealed(reader: &Reader, last: u64) -> Result<(), LogError> {
+    let Some(newest) = Checkpoints::of(reader).newest().await? else { return Ok(()) };
+    let note = CheckpointNote::parse(&newest.note);
+    let sealed = note.map_err(|error| LogError::Follow(error.into()))?.claim().size;
+    if last < sealed { Err(LogError::Shortened { last, sealed }) } else { Ok(()) }
 }
 
 async fn first_commit(reader: &Reader) -> Result<CommitHash, LogError> {

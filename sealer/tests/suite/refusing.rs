@@ -60,3 +60,17 @@ async fn two_checkpoints_that_contradict_each_other_stop_the_sealer() -> anyhow:
         .await?;
     refuses(&world.sealer("second")?, "a fork").await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_appended_to_a_log_that_is_shorter_than_what_was_sealed() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    world.append("before").await?;
+    world.checkpoints().append(lie(1_000, &log_key())?, 0).await?;
+    world.log.reconnect().await?;
+    let refused = world.append("after").await.map_err(|error| format!("{error:#}"));
+    assert!(
+        refused.as_ref().is_err_and(|why| why.contains("1000 messages were sealed")),
+        "{refused:?}"
+    );
+    Ok(())
+}
