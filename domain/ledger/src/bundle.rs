@@ -3,9 +3,12 @@
 //! The readers are pure: a caller brings a [`BundleSource`] over a directory or a tar. Names are refused here that
 //! could lead out of a bundle. Source: PROTOCOL.md section 1, "Evidence bundle".
 
-use crate::name::Origin;
-use serde::{Deserialize, Serialize};
+use crate::name::{IdText, Origin};
+use crate::tree::MAX_TREE_SIZE;
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
 use std::io::{self, BufRead};
+use std::str::FromStr;
 use trust::encoding::{Sha256Digest, Timestamp};
 use trust::strict::{self, StrictError};
 
@@ -19,8 +22,10 @@ pub const MANIFEST_FILE: &str = "bundle.json";
 pub const COMMITS_FILE: &str = "commits.ndjson";
 /// Largest `bundle.json`, bytes.
 pub const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
-const CHECKPOINT_FILE: &str = "checkpoint";
-const PROOFS_FILE: &str = "proofs.ndjson";
+/// The signed note that seals the log.
+pub const CHECKPOINT_FILE: &str = "checkpoint";
+/// Inclusion proofs of a part's lines, one [`crate::ProofLine`] per line, in the order of the lines.
+pub const PROOFS_FILE: &str = "proofs.ndjson";
 
 /// Why a bundle cannot be read at all. Damage to what it holds is a finding of the verifier instead.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +71,7 @@ pub struct Manifest {
     pub log: Origin,
     /// Size of the tree under `checkpoint`; the last sequence of an unsealed log.
     pub tree_size: u64,
-    /// [`SCOPE_LOG`] for a whole log.
+    /// Text of a [`Scope`]; [`SCOPE_LOG`] for a whole log.
     pub scope: String,
     /// When it was exported.
     pub created_at: Timestamp,
@@ -92,16 +97,95 @@ impl Manifest {
         Ok(bytes)
     }
 
-    /// Parses the file; partial scopes are not known yet.
+    /// The manifest of a whole log or of a part of it under a checkpoint of this size.
+    pub fn sealed(log: Origin, tree_size: u64, scope: &Scope, created_at: Timestamp) -> Self {
+        Self { scope: scope.to_string(), ..Self::unsealed(log, tree_size, created_at) }
+    }
+
+    /// Parses the file.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         let manifest: Self = strict::parse_exact(bytes).map_err(BundleError::Manifest)?;
-        let unsupported =
-            |member, found: &str| Err(BundleError::Unsupported { member, found: found.to_owned() });
-        match (manifest.format.as_str(), manifest.scope.as_str()) {
-            (BUNDLE_FORMAT, SCOPE_LOG) => Ok(manifest),
-            (BUNDLE_FORMAT, scope) => unsupported("scope", scope),
-            (format, _) => unsupported("format", format),
+        if manifest.format != BUNDLE_FORMAT {
+            return Err(BundleError::Unsupported { member: "format", found: manifest.format });
         }
+        manifest.scope()?;
+        Ok(manifest)
+    }
+
+    /// What part of the log the bundle holds.
+    pub fn scope(&self) -> Result<Scope, BundleError> {
+        let unsupported =
+            |_| BundleError::Unsupported { member: "scope", found: self.scope.clone() };
+        self.scope.parse().map_err(unsupported)
+    }
+}
+
+/// What part of a log a bundle holds.
+///
+/// A part needs a `checkpoint`, and a proof for each of its lines. Links to messages outside of the part are not
+/// checked: the tree holds the lines in their places, and the chain only shows what comes after what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// `log`: every sequence from 1 to `tree_size`.
+    Log,
+    /// `range:<from>-<to>`: these sequences, both ends included, without a gap.
+    Range {
+        /// The first, from 1.
+        from: u64,
+        /// The last.
+        to: u64,
+    },
+    /// `change:<chg id>`: all commits of one change, and whatever else of the log its evidence needs.
+    Change(IdText),
+}
+
+/// Not the text of a [`Scope`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a scope: log, range:<from>-<to> or change:<chg id>")]
+pub struct ScopeError;
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log => f.write_str(SCOPE_LOG),
+            Self::Range { from, to } => write!(f, "range:{from}-{to}"),
+            Self::Change(id) => write!(f, "change:{id}"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        let scope = match text.split_once(':') {
+            None if text == SCOPE_LOG => Self::Log,
+            Some(("range", range)) => {
+                let (from, to) = range.split_once('-').ok_or(ScopeError)?;
+                let number = |text: &str| text.parse::<u64>().map_err(|_| ScopeError);
+                let (from, to) = (number(from)?, number(to)?);
+                if from == 0 || from > to || to > MAX_TREE_SIZE {
+                    return Err(ScopeError);
+                }
+                Self::Range { from, to }
+            }
+            Some(("change", id)) => {
+                let id: IdText = id.parse().map_err(|_| ScopeError)?;
+                if id.prefix() != "chg" {
+                    return Err(ScopeError);
+                }
+                Self::Change(id)
+            }
+            _ => return Err(ScopeError),
+        };
+        // One spelling: no plus sign, no leading zeros.
+        if scope.to_string() == text { Ok(scope) } else { Err(ScopeError) }
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -227,6 +311,30 @@ mod tests {
         }
         for name in ["", "empty", "blobs/more", "trusts", "trust/..", "bundle.json", "/blobs"] {
             assert!(!is_bundle_directory(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_scope_has_one_spelling() {
+        for text in ["log", "range:1-1", "range:7-900", "change:chg_01h455vb4pex5vsknk084sn02q"] {
+            assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
+        }
+        for wrong in [
+            "",
+            "Log",
+            "log:",
+            "range:",
+            "range:0-1",
+            "range:2-1",
+            "range:01-2",
+            "range:1-+2",
+            "range:1-9007199254740992",
+            "range:1",
+            "change:",
+            "change:job_01h455vb4pex5vsknk084sn02q",
+            "change:chg_1",
+        ] {
+            assert_eq!(wrong.parse::<Scope>(), Err(ScopeError), "{wrong}");
         }
     }
 

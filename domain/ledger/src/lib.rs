@@ -17,11 +17,11 @@
 //!    intact, tampered (exit code 7) or incomplete (exit code 8).
 //!
 //! Nothing here reads a clock, randomness, the environment, a file or the network: files come in through
-//! [`BundleSource`]. PROTOCOL.md section 1 is the specification. A commit signs its place in its
-//! aggregate's chain and not its sequence. So a log without a checkpoint cannot show by itself, once its lines are
-//! renumbered: the end of every aggregate's chain, whole aggregates, and the order between aggregates. Every report on
-//! one says so, an earlier bundle or a receipt shows what it holds, what other commits name can be missed (`countersign
-//! audit verify` does), and the tree under signed checkpoints, which is not built yet, will show it all.
+//! [`BundleSource`]. PROTOCOL.md section 1 is the specification. A commit signs its place in its aggregate's chain and
+//! not its sequence. So a log without a checkpoint cannot show by itself, once its lines are renumbered: the end of
+//! every aggregate's chain, whole aggregates, and the order between aggregates. Every report on one says so; an earlier
+//! bundle, a kept checkpoint or a receipt shows what it holds. Under a signed checkpoint the tree shows it all, but for
+//! another history that the same key signed: that is what witnesses are for, and without them the report says so.
 //! `vectors/` holds golden vectors, `tests/independent_verifier.py` a second verifier that shares no code.
 
 pub mod blob;
@@ -45,7 +45,9 @@ pub mod tree;
 pub mod verify;
 
 pub use blob::{BlobError, BlobRef, blob_refs};
-pub use bundle::{BundleError, BundleFile, BundleSource, Entry, EntryKind, Manifest, blob_file};
+pub use bundle::{
+    BundleError, BundleFile, BundleSource, Entry, EntryKind, Manifest, Scope, ScopeError, blob_file,
+};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointNote, Cosigned, VerifiedCheckpoint};
 pub use commit::{
     Actor, ActorKind, AggregateRef, Auth, CommandRef, CommitError, Envelope, EventEntry,
@@ -71,6 +73,6 @@ pub use tree::{
     Tree, TreeHead, leaf_hash,
 };
 pub use verify::{
-    Caveat, Expected, Fault, Finding, Report, Severity, Verdict, Verifier, VerifyError,
-    verify_bundle, verify_commits,
+    Caveat, Expected, Fault, Finding, Kept, Report, Sealed, Severity, Verdict, Verifier,
+    VerifyError, verify_bundle, verify_bundle_against, verify_commits,
 };

@@ -1,6 +1,7 @@
 //! The blobs that commits name, and which of them have been seen.
 
-use super::report::{Fault, Finding};
+use super::fault::Fault;
+use super::report::Finding;
 use crate::blob::{BlobError, BlobRef, blob_refs, check_bytes};
 use crate::condemn::Commit;
 use std::collections::BTreeMap;

@@ -3,12 +3,16 @@
 use super::{Caveat, Expected, Fault, Finding, Report, Severity, Verifier};
 use crate::blob::MAX_BLOB_BYTES;
 use crate::bundle::{
-    BundleError, BundleFile, BundleSource, COMMITS_FILE, EntryKind, MANIFEST_FILE,
-    MAX_MANIFEST_BYTES, Manifest, blob_file, is_bundle_directory,
+    BundleError, BundleFile, BundleSource, CHECKPOINT_FILE, COMMITS_FILE, EntryKind, MANIFEST_FILE,
+    MAX_MANIFEST_BYTES, Manifest, PROOFS_FILE, blob_file, is_bundle_directory,
 };
+use crate::checkpoint::VerifiedCheckpoint;
 use crate::line::MAX_LINE_BYTES;
 use crate::name::Slug;
+use crate::note::MAX_NOTE_BYTES;
 use crate::policy::{Policy, PolicyError};
+use crate::receipt::Receipt;
+use crate::tree::MAX_PROOF_LINE_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read as _};
 use trust::encoding::Sha256Digest;
@@ -27,57 +31,109 @@ pub enum VerifyError {
     Policy(#[from] PolicyError),
 }
 
-/// Verifies a bundle of a whole log under a policy; with `earlier`, every sequence of that bundle must be in this
-/// one with the same hash. `shard` is the shard in the log's subjects (`main`).
+/// What the verifier kept from another time or another source, and holds against a bundle.
+#[derive(Clone, Copy, Default)]
+pub struct Kept<'a> {
+    /// An earlier bundle: every sequence of it must be in this one with the same hash.
+    pub bundle: Option<&'a dyn BundleSource>,
+    /// Checkpoints of the log: the messages must make their roots.
+    pub checkpoints: &'a [VerifiedCheckpoint],
+    /// Receipts of the log: their commits must be at their places.
+    pub receipts: &'a [Receipt],
+}
+
+/// Verifies a bundle under a policy; with `earlier`, every sequence of that bundle must be in this one with the same
+/// hash. `shard` is the shard in the log's subjects (`main`).
 pub fn verify_bundle(
     source: &dyn BundleSource,
     policy: &Policy,
     shard: &Slug,
     earlier: Option<&dyn BundleSource>,
 ) -> Result<Report, VerifyError> {
+    let kept = Kept { bundle: earlier, ..Kept::default() };
+    verify_bundle_against(source, policy, shard, &kept)
+}
+
+/// Verifies a bundle under a policy and against everything that the verifier kept.
+pub fn verify_bundle_against(
+    source: &dyn BundleSource,
+    policy: &Policy,
+    shard: &Slug,
+    kept: &Kept<'_>,
+) -> Result<Report, VerifyError> {
     let files = Files::list(source)?;
     let manifest = files.manifest(source)?;
-    let mut verifier = Verifier::new(policy, &manifest.log, shard)?.ending_at(manifest.tree_size);
-    if let Some(earlier) = earlier {
+    let mut verifier = opened(source, &files, &manifest, policy, shard)?;
+    if let Some(earlier) = kept.bundle {
         verifier = verifier.expecting(Expected::of_bundle(earlier, policy, shard)?);
+    }
+    for checkpoint in kept.checkpoints {
+        verifier = verifier.expecting_checkpoint(checkpoint);
+    }
+    for receipt in kept.receipts {
+        verifier = verifier.expecting_receipt(receipt);
     }
     for name in files.foreign {
         verifier.add(None, None, None, Fault::ForeignFile(name));
     }
+    let has_proofs = files.known.contains(&Known::Proofs);
     if files.known.contains(&Known::Commits) {
-        lines_of(source, &mut verifier)?;
+        lines_of(source, &mut verifier, has_proofs)?;
     } else {
         verifier.add(None, None, None, Fault::FileMissing(COMMITS_FILE));
     }
     for known in files.known {
         match known {
-            Known::Checkpoint => {
-                verifier.add(None, None, None, Fault::Unchecked("the checkpoint"));
+            Known::Proofs if verifier.proofs().is_none() => {
+                verifier.add(None, None, None, Fault::Unchecked(PROOFS_FILE));
             }
-            Known::Proofs => verifier.add(None, None, None, Fault::Unchecked("proofs.ndjson")),
             Known::Blob(sha256) => {
                 let bytes = read(source, &blob_file(&sha256), MAX_BLOB_BYTES)?;
                 verifier.blob(sha256, &bytes);
             }
             Known::Statements => verifier.caveats.push(Caveat::StatementsNotChecked),
-            Known::Manifest | Known::Commits => {}
+            Known::Manifest | Known::Commits | Known::Checkpoint | Known::Proofs => {}
         }
     }
     Ok(verifier.finish())
 }
 
+/// A verifier that knows what the bundle says about itself, and the checkpoint that it brings.
+fn opened(
+    source: &dyn BundleSource,
+    files: &Files,
+    manifest: &Manifest,
+    policy: &Policy,
+    shard: &Slug,
+) -> Result<Verifier, VerifyError> {
+    let mut verifier = Verifier::new(policy, &manifest.log, shard)?.within(manifest.scope()?);
+    if files.known.contains(&Known::Checkpoint) {
+        let limit = u64::try_from(MAX_NOTE_BYTES).unwrap_or(u64::MAX);
+        verifier = verifier.sealed_by(&read(source, CHECKPOINT_FILE, limit)?);
+    }
+    let stated = manifest.tree_size;
+    let sealed = verifier.sealed.as_ref().map_or(stated, |sealed| sealed.size);
+    if sealed != stated {
+        verifier.add(None, None, None, Fault::TreeSize { stated, sealed });
+    }
+    Ok(verifier.ending_at(sealed))
+}
+
 /// Takes in every line that a reader holds, to its end.
 pub fn verify_commits(verifier: &mut Verifier, reader: &mut dyn BufRead) -> io::Result<()> {
-    let longest = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        // A line without an end must not fill the memory: what is longer comes as several damaged lines.
-        if (&mut *reader).take(longest).read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
+    while next_line(reader, MAX_LINE_BYTES, &mut line)? {
         verifier.line(&line);
     }
+    Ok(())
+}
+
+/// Reads a line into `line`; `false` at the end. A line without an end must not fill the memory: what is longer than
+/// `longest` comes as several damaged lines.
+fn next_line(reader: &mut dyn BufRead, longest: usize, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let longest = u64::try_from(longest).unwrap_or(u64::MAX).saturating_add(1);
+    Ok(reader.take(longest).read_until(b'\n', line)? > 0)
 }
 
 impl Expected {
@@ -89,13 +145,13 @@ impl Expected {
     ) -> Result<Self, VerifyError> {
         let files = Files::list(earlier).map_err(VerifyError::Earlier)?;
         let manifest = files.manifest(earlier).map_err(VerifyError::Earlier)?;
-        let mut verifier =
-            Verifier::new(policy, &manifest.log, shard)?.ending_at(manifest.tree_size);
+        let mut verifier = opened(earlier, &files, &manifest, policy, shard)?;
         verifier.seen = Some(BTreeMap::new());
         if files.is_spoilt(COMMITS_FILE, Known::Commits) {
             return Err(VerifyError::Earlier(BundleError::NotAFile(COMMITS_FILE)));
         }
-        lines_of(earlier, &mut verifier).map_err(VerifyError::Earlier)?;
+        let has_proofs = files.known.contains(&Known::Proofs);
+        lines_of(earlier, &mut verifier, has_proofs).map_err(VerifyError::Earlier)?;
         let hashes = verifier.seen.take().unwrap_or_default();
         let report = verifier.finish_without_blobs();
         let damaged = report
@@ -169,10 +225,35 @@ impl Files {
     }
 }
 
-fn lines_of(source: &dyn BundleSource, verifier: &mut Verifier) -> Result<(), BundleError> {
-    let failed = |source| BundleError::Read { name: COMMITS_FILE.to_owned(), source };
-    let mut reader = source.open(COMMITS_FILE).map_err(failed)?;
-    verify_commits(verifier, &mut reader).map_err(failed)
+/// All lines, each after its proof: both files are in the order of the log.
+fn lines_of(
+    source: &dyn BundleSource,
+    verifier: &mut Verifier,
+    has_proofs: bool,
+) -> Result<(), BundleError> {
+    let failed =
+        |name: &'static str| move |source| BundleError::Read { name: name.to_owned(), source };
+    let mut lines = source.open(COMMITS_FILE).map_err(failed(COMMITS_FILE))?;
+    let mut proofs = None;
+    if has_proofs {
+        proofs = Some(source.open(PROOFS_FILE).map_err(failed(PROOFS_FILE))?);
+    }
+    let (mut line, mut proof) = (Vec::new(), Vec::new());
+    let mut next_proof = |verifier: &mut Verifier| {
+        let Some(proofs) = &mut proofs else { return Ok(false) };
+        let is_there = next_line(proofs, MAX_PROOF_LINE_BYTES, &mut proof);
+        let is_there = is_there.map_err(failed(PROOFS_FILE))?;
+        if is_there {
+            verifier.proof(&proof);
+        }
+        Ok(is_there)
+    };
+    while next_line(&mut lines, MAX_LINE_BYTES, &mut line).map_err(failed(COMMITS_FILE))? {
+        next_proof(verifier)?;
+        verifier.line(&line);
+    }
+    while next_proof(verifier)? {}
+    Ok(())
 }
 
 /// At most `limit` bytes and one more, by which a reader sees that there are too many.

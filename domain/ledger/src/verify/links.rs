@@ -9,8 +9,17 @@ use std::collections::BTreeMap;
 pub(super) struct Lost {
     /// Named by the policy file.
     pub(super) declared: u64,
+    /// Not in the part of the log that is verified.
+    pub(super) outside: u64,
     /// All others.
     pub(super) undeclared: u64,
+}
+
+impl Lost {
+    /// Sequences whose absence is explained.
+    fn known(self) -> u64 {
+        self.declared.saturating_add(self.outside)
+    }
 }
 
 /// A good message's place in its aggregate's chain.
@@ -18,7 +27,8 @@ pub(super) struct Lost {
 pub(super) enum Link {
     /// It follows the last good commit.
     Closed,
-    /// Versions of it are missing, and that many sequences that the policy names were lost since.
+    /// Versions of it are missing, and that many sequences were lost since that the policy names, or that lie outside of
+    /// the part that is verified.
     Bridged,
     /// Versions of it are missing, and that many sequences were lost since: it cannot be checked.
     Open { expected: u64, found: u64 },
@@ -72,9 +82,9 @@ impl Links {
         let Reason::Version { expected, found } = reason else { return Err(reason) };
         let Some(versions) = found.checked_sub(expected) else { return Err(reason) };
         let before = seen.map(|seen| seen.lost).unwrap_or_default();
-        let declared = lost.declared.saturating_sub(before.declared);
+        let declared = lost.known().saturating_sub(before.known());
         let undeclared = lost.undeclared.saturating_sub(before.undeclared);
-        let unused = lost.declared.saturating_add(lost.undeclared).saturating_sub(self.used);
+        let unused = lost.known().saturating_add(lost.undeclared).saturating_sub(self.used);
         if versions > declared.saturating_add(undeclared) || versions > unused {
             return Err(reason);
         }

@@ -1,29 +1,42 @@
 //! The verifier: reads a log line by line, in bounded memory, and says whether it is intact.
 //!
-//! What it trusts is the policy file, and an earlier bundle where the caller holds one. A lost message is
-//! *incomplete*; anything that no honest log can show is *tampering*, which outweighs it.
+//! What it trusts is the policy file, and what the caller kept: an earlier bundle, checkpoints, receipts. A lost message
+//! is *incomplete*; anything that no honest log can show is *tampering*, which outweighs it.
+//!
+//! Of a whole log the tree is made again from the lines, with the real hash of every message, condemned ones too, and a
+//! gap leaf only where the policy names the sequence; its root must be the checkpoint's. Of a part
+//! ([`crate::bundle::Scope`]) each line needs its proof. A root that could not be compared is a finding.
 
 mod blobs;
 mod evidence;
 mod expected;
+mod fault;
+mod kept;
 mod links;
 mod order;
+mod proofs;
 mod report;
+mod sealing;
 
-pub use evidence::{VerifyError, verify_bundle, verify_commits};
+pub use evidence::{Kept, VerifyError, verify_bundle, verify_bundle_against, verify_commits};
 pub use expected::Expected;
-pub use report::{Caveat, Fault, Finding, LISTED_FINDINGS, Report, Severity, Verdict};
+pub use fault::{Fault, Severity};
+pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict};
 
+use crate::bundle::Scope;
 use crate::condemn::Commit;
 use crate::hash::CommitHash;
 use crate::identity::LogIdentity;
 use crate::line::Line;
 use crate::name::{Origin, Slug};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{LogPolicy, Policy, PolicyError};
+use crate::tree::TreeHead;
 use blobs::NamedBlobs;
 use links::{Link, Links, Lost};
 use order::{Disorder, Order};
+use proofs::Proofs;
 use report::Findings;
+use sealing::Sealing;
 use std::collections::{BTreeMap, BTreeSet};
 use trust::encoding::Sha256Digest;
 
@@ -31,9 +44,21 @@ use trust::encoding::Sha256Digest;
 #[derive(Debug)]
 pub struct Verifier {
     log: LogIdentity,
+    policy: LogPolicy,
     gaps: BTreeSet<u64>,
+    scope: Scope,
     tree_size: Option<u64>,
+    /// The checkpoint that the log's key signed, once it is believed.
+    sealed: Option<Sealed>,
+    /// Whether a checkpoint was given, believed or not.
+    has_checkpoint: bool,
+    sealing: Sealing,
+    proofs: Option<Proofs>,
     expected: Option<Expected>,
+    kept: Vec<TreeHead>,
+    receipts: BTreeMap<u64, Vec<CommitHash>>,
+    /// Of the change that a part is about, the highest version without a gap, by subject: two tenants could use one id.
+    complete_to: BTreeMap<String, u64>,
     order: Order,
     links: Links,
     blobs: NamedBlobs,
@@ -54,14 +79,23 @@ impl Verifier {
         let log = policy.log(origin)?;
         Ok(Self {
             log: log.identity(shard),
+            policy: log.clone(),
             gaps: log.gaps.iter().copied().collect(),
+            scope: Scope::Log,
             tree_size: None,
+            sealed: None,
+            has_checkpoint: false,
+            sealing: Sealing::new(),
+            proofs: None,
             expected: None,
+            kept: Vec::new(),
+            receipts: BTreeMap::new(),
+            complete_to: BTreeMap::new(),
             order: Order::default(),
             links: Links::default(),
             blobs: NamedBlobs::default(),
             findings: Findings::default(),
-            caveats: vec![Caveat::NotSealed],
+            caveats: Vec::new(),
             lines: 0,
             commits: 0,
             last_hash: None,
@@ -69,30 +103,6 @@ impl Verifier {
             seen: None,
             is_ended: false,
         })
-    }
-
-    /// States where the log ends: lines after it are tampering, lines missing before it are incompleteness.
-    #[must_use]
-    pub fn ending_at(mut self, tree_size: u64) -> Self {
-        self.tree_size = Some(tree_size);
-        self
-    }
-
-    /// Also compares every line with an earlier bundle of the same log.
-    #[must_use]
-    pub fn expecting(mut self, expected: Expected) -> Self {
-        if let Some(line) = expected.damaged {
-            self.add(None, None, None, Fault::EarlierDamaged { line });
-        }
-        if let Some(sequence) = expected.incomplete {
-            self.add(None, None, None, Fault::EarlierIncomplete { sequence });
-        }
-        if expected.origin == self.log.origin {
-            self.expected = Some(expected);
-        } else {
-            self.add(None, None, None, Fault::EarlierOfOtherLog(expected.origin));
-        }
-        self
     }
 
     /// Takes in the next line, newline included. Answers its commit if it is good and in its place.
@@ -103,6 +113,7 @@ impl Verifier {
             Err(error) => {
                 let sequence = self.order.expected();
                 self.order.unreadable();
+                self.sealing.unreadable();
                 self.add(Some(self.lines), Some(sequence), None, Fault::Line(error));
                 return None;
             }
@@ -113,14 +124,23 @@ impl Verifier {
         if let Some(tree_size) = self.tree_size.filter(|end| line.sequence > *end) {
             self.add_for(&line, Fault::BeyondEnd { tree_size });
         }
+        if matches!(self.scope, Scope::Range { from, to } if !(from..=to).contains(&line.sequence))
+        {
+            self.add_for(&line, Fault::OutOfScope(self.scope.clone()));
+        }
         if self.gaps.contains(&line.sequence) {
             self.add_for(&line, Fault::GapPresent);
         }
+        let hash = self.compare(&line);
         if !is_next {
-            self.compare(&line);
             return None;
         }
-        self.last_hash = Some(self.compare(&line));
+        self.last_hash = Some(hash);
+        if self.scope == Scope::Log {
+            for fault in self.sealing.leaf(line.sequence, &hash, &self.gaps) {
+                self.add_for(&line, fault);
+            }
+        }
         self.judge(&line)
     }
 
@@ -130,15 +150,22 @@ impl Verifier {
             return;
         }
         self.is_ended = true;
-        // A log without its first message is never whole.
-        let end = self.tree_size.unwrap_or_default().max(1);
+        match self.scope {
+            // A log without its first message is never whole.
+            Scope::Log => self.end_at(self.tree_size.unwrap_or_default().max(1)),
+            Scope::Range { to, .. } => self.end_at(to),
+            Scope::Change(_) => {
+                let disorder = self.order.finish(0);
+                self.disorder(disorder);
+            }
+        }
+        self.end_of_kept();
+    }
+
+    fn end_at(&mut self, end: u64) {
         self.lose(end.saturating_add(1));
         let disorder = self.order.finish(end);
         self.disorder(disorder);
-        let left = self.expected.as_ref().map(Expected::left).unwrap_or_default();
-        for (first, last) in left {
-            self.add(None, Some(first), None, Fault::MissingSinceEarlier { first, last });
-        }
     }
 
     /// Takes in a blob that is stored under this digest, after all lines.
@@ -167,15 +194,20 @@ impl Verifier {
         self.report()
     }
 
-    fn report(self) -> Report {
+    fn report(mut self) -> Report {
+        let mut caveats = self.caveats_of_sealing();
+        caveats.append(&mut self.caveats);
         let (blobs_named, blobs_checked) = self.blobs.counts();
         let (tampering, incompleteness) = self.findings.counts();
         Report {
             verdict: self.findings.verdict(),
+            complete_to_version: self.complete_to.values().min().copied(),
+            scope: self.scope,
+            sealed: self.sealed,
             lines: self.lines,
             commits: self.commits,
             aggregates: self.links.len(),
-            last_sequence: self.order.last(),
+            last_sequence: if self.lines > 0 { self.order.last() } else { 0 },
             tree_size: self.tree_size,
             last_hash: self.last_hash,
             blobs_named,
@@ -184,7 +216,7 @@ impl Verifier {
             tampering,
             incompleteness,
             findings: self.findings.into_list(),
-            caveats: self.caveats,
+            caveats,
             origin: self.log.origin,
         }
     }
@@ -199,6 +231,7 @@ impl Verifier {
                 if let Link::Open { expected, found } = place {
                     self.add_for(line, Fault::Unlinked { expected, found });
                 }
+                self.follow_change(line, &commit);
                 if commit.sequence == 1 && !opens_the_log(&commit) {
                     self.add_for(line, Fault::NotOpened);
                 }
@@ -211,7 +244,22 @@ impl Verifier {
         }
     }
 
-    /// Compares a line with what is expected at its sequence; answers the hash of its payload.
+    /// In the part about one change, the change's own versions have no gap.
+    fn follow_change(&mut self, line: &Line, commit: &Commit) {
+        let envelope = &commit.envelope;
+        if !matches!(&self.scope, Scope::Change(id) if *id == envelope.aggregate.id) {
+            return;
+        }
+        let complete_to = self.complete_to.entry(line.subject.clone()).or_default();
+        let (expected, found) = (complete_to.saturating_add(1), envelope.version);
+        if found == expected {
+            *complete_to = found;
+        } else {
+            self.add_for(line, Fault::Unlinked { expected, found });
+        }
+    }
+
+    /// Compares a line with what is expected and proven at its sequence; answers the hash of its payload.
     fn compare(&mut self, line: &Line) -> CommitHash {
         let found = CommitHash::of(&line.payload);
         if let Some(seen) = &mut self.seen {
@@ -221,6 +269,15 @@ impl Verifier {
         if let Some(earlier) = earlier.filter(|earlier| *earlier != found) {
             self.add_for(line, Fault::Rewritten { earlier, found });
         }
+        for receipt in self.receipts.remove(&line.sequence).unwrap_or_default() {
+            if receipt != found {
+                self.add_for(line, Fault::ReceiptContradicted { receipt, found });
+            }
+        }
+        let fault = self.proofs().and_then(|proofs| proofs.check(line.sequence, &found));
+        if let Some(fault) = fault {
+            self.add_for(line, fault);
+        }
         found
     }
 
@@ -228,6 +285,10 @@ impl Verifier {
     fn lose(&mut self, next: u64) {
         let first = self.order.last().saturating_add(1);
         let Some(lost) = next.checked_sub(first).filter(|lost| *lost > 0) else { return };
+        if matches!(self.scope, Scope::Change(_)) {
+            self.lost.outside = self.lost.outside.saturating_add(lost);
+            return;
+        }
         let declared = u64::try_from(self.gaps.range(first..next).count()).unwrap_or(lost);
         self.lost.declared = self.lost.declared.saturating_add(declared);
         self.lost.undeclared = self.lost.undeclared.saturating_add(lost.saturating_sub(declared));
@@ -236,6 +297,7 @@ impl Verifier {
     fn disorder(&mut self, disorder: Vec<Disorder>) {
         for found in disorder {
             match found {
+                Disorder::Missing { .. } if matches!(self.scope, Scope::Change(_)) => {}
                 Disorder::Missing { first, last } => self.missing(first, last),
                 Disorder::Misplaced { line, sequence, expected } => {
                     self.add(Some(line), Some(sequence), None, Fault::Misplaced { expected });

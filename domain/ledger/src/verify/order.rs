@@ -27,6 +27,11 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// The order of a part that starts at this sequence.
+    pub(super) fn from(first: u64) -> Self {
+        Self { last: first.saturating_sub(1), ..Self::default() }
+    }
+
     /// The sequence that belongs on the next line.
     pub(super) fn expected(&self) -> u64 {
         self.last.saturating_add(self.unreadable).saturating_add(1)

@@ -1,15 +1,15 @@
 //! What a verification found, and the verdict that follows from it.
 
-use crate::blob::BlobError;
-use crate::condemn::Reason;
+use super::fault::{Fault, Severity};
+use crate::bundle::Scope;
+use crate::checkpoint::Cosigned;
 use crate::hash::CommitHash;
-use crate::line::LineError;
 use crate::name::Origin;
+use crate::tree::NodeHash;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use trust::encoding::Sha256Digest;
 
 /// How many findings of each severity a report lists; all are counted.
 pub const LISTED_FINDINGS: usize = 1_000;
@@ -33,173 +33,6 @@ impl Verdict {
             Self::Intact => 0,
             Self::Tampered => 7,
             Self::Incomplete => 8,
-        }
-    }
-}
-
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// No honest log, honestly exported, shows this.
-    Tampering,
-    /// Something is missing.
-    Incompleteness,
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// A line is not what the format writes.
-    #[error("the line is damaged")]
-    Line(#[source] LineError),
-    /// A message is condemned.
-    #[error("the message is condemned")]
-    Condemned(#[source] Reason),
-    /// A line stands in another's place: swapped, repeated, inserted or renumbered.
-    #[error("it stands where sequence {expected} belongs")]
-    Misplaced {
-        /// The sequence that belongs there.
-        expected: u64,
-    },
-    /// A line beyond the end that the bundle states.
-    #[error("the bundle says that the log ends at sequence {tree_size}")]
-    BeyondEnd {
-        /// Its `tree_size`.
-        tree_size: u64,
-    },
-    /// Sequence 1 is something else than `log.opened` of tenant `system`.
-    #[error("sequence 1 is not log.opened of tenant system")]
-    NotOpened,
-    /// An earlier bundle holds another commit at this sequence.
-    #[error("the earlier bundle has {earlier} at this sequence, this one {found}")]
-    Rewritten {
-        /// The hash in the earlier bundle.
-        earlier: CommitHash,
-        /// The hash here.
-        found: CommitHash,
-    },
-    /// The earlier bundle is itself damaged, so it proves nothing.
-    #[error("the earlier bundle is itself damaged at its line {line}")]
-    EarlierDamaged {
-        /// The first bad line of it.
-        line: u64,
-    },
-    /// The earlier bundle is of another log.
-    #[error("the earlier bundle is of the log {0}")]
-    EarlierOfOtherLog(Origin),
-    /// A blob is not what a commit names.
-    #[error("the blob {sha256} is not what the commit names")]
-    Blob {
-        /// Its name.
-        sha256: Sha256Digest,
-        /// How it differs.
-        #[source]
-        source: BlobError,
-    },
-    /// A blob that no commit names.
-    #[error("no commit names the blob {0}")]
-    BlobUnnamed(Sha256Digest),
-    /// A file or folder that a bundle does not have, a link, a second entry of a name, or a name that leads out of it.
-    #[error("a bundle holds no such file: {0:?}")]
-    ForeignFile(String),
-    /// Sequences without a line.
-    #[error("sequences {first} to {last} are missing")]
-    Missing {
-        /// The first.
-        first: u64,
-        /// The last.
-        last: u64,
-    },
-    /// Sequences that an earlier bundle has.
-    #[error("sequences {first} to {last} are missing; the earlier bundle has them")]
-    MissingSinceEarlier {
-        /// The first.
-        first: u64,
-        /// The last.
-        last: u64,
-    },
-    /// A sequence that the policy names as lost: the policy is wrong, or the gap was filled.
-    #[error("the policy says that this sequence is lost, and it is here: one of them is wrong")]
-    GapPresent,
-    /// Earlier versions of the aggregate are lost, so that this commit's link cannot be checked.
-    #[error("it is version {found}, and version {expected} is among what is missing")]
-    Unlinked {
-        /// The first missing version.
-        expected: u64,
-        /// Its own version.
-        found: u64,
-    },
-    /// The earlier bundle itself lacks commits, so that less is expected than there was.
-    #[error("the earlier bundle is itself incomplete from sequence {sequence} on")]
-    EarlierIncomplete {
-        /// The first that it lacks.
-        sequence: u64,
-    },
-    /// A blob that a commit names is not there.
-    #[error("the blob {0} is missing")]
-    BlobMissing(Sha256Digest),
-    /// A blob that no commit names, but commits are missing that may have.
-    #[error("no commit that is here names the blob {0}")]
-    BlobUnexplained(Sha256Digest),
-    /// A file of the bundle is not there.
-    #[error("the bundle has no {0}")]
-    FileMissing(&'static str),
-    /// Something that this verifier cannot check.
-    #[error("{0} cannot be checked by this version")]
-    Unchecked(&'static str),
-}
-
-impl Fault {
-    /// A stable name for output.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Line(_) => "line_damaged",
-            Self::Condemned(reason) => reason.code(),
-            Self::Misplaced { .. } => "misplaced",
-            Self::BeyondEnd { .. } => "beyond_end",
-            Self::NotOpened => "not_opened",
-            Self::Rewritten { .. } => "rewritten",
-            Self::EarlierDamaged { .. } => "earlier_damaged",
-            Self::EarlierOfOtherLog(_) => "earlier_of_other_log",
-            Self::Blob { .. } => "blob_mismatch",
-            Self::BlobUnnamed(_) => "blob_unnamed",
-            Self::ForeignFile(_) => "foreign_file",
-            Self::Missing { .. } => "missing",
-            Self::MissingSinceEarlier { .. } => "missing_since_earlier",
-            Self::EarlierIncomplete { .. } => "earlier_incomplete",
-            Self::GapPresent => "gap_present",
-            Self::Unlinked { .. } => "unlinked",
-            Self::BlobMissing(_) => "blob_missing",
-            Self::BlobUnexplained(_) => "blob_unexplained",
-            Self::FileMissing(_) => "file_missing",
-            Self::Unchecked(_) => "unchecked",
-        }
-    }
-
-    /// How bad it is.
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::Line(_)
-            | Self::Condemned(_)
-            | Self::Misplaced { .. }
-            | Self::BeyondEnd { .. }
-            | Self::NotOpened
-            | Self::Rewritten { .. }
-            | Self::EarlierDamaged { .. }
-            | Self::EarlierOfOtherLog(_)
-            | Self::Blob { .. }
-            | Self::BlobUnnamed(_)
-            | Self::ForeignFile(_) => Severity::Tampering,
-            Self::Missing { .. }
-            | Self::MissingSinceEarlier { .. }
-            | Self::EarlierIncomplete { .. }
-            | Self::GapPresent
-            | Self::Unlinked { .. }
-            | Self::BlobMissing(_)
-            | Self::BlobUnexplained(_)
-            | Self::FileMissing(_)
-            | Self::Unchecked(_) => Severity::Incompleteness,
         }
     }
 }
@@ -266,6 +99,10 @@ pub enum Caveat {
     /// No checkpoint: what is cut off or left out leaves no trace once the lines are renumbered, because a commit signs
     /// its place in its aggregate's chain and not its sequence.
     NotSealed,
+    /// A checkpoint, and no witness that the policy asks for: the log could have signed another history as well.
+    NotWitnessed,
+    /// A part of the log: whether its aggregates have later versions, and what else the log holds, it cannot show.
+    LaterUnknown,
     /// Blobs were not given to the verifier.
     BlobsNotChecked,
     /// Statements and trust roots in the bundle were not verified.
@@ -279,10 +116,27 @@ impl fmt::Display for Caveat {
                 "not sealed: the end is unprovable, which means the end of every aggregate's chain, \
                  whole aggregates, and the order between aggregates"
             }
+            Self::NotWitnessed => "not witnessed: forks show only against checkpoints you kept",
+            Self::LaterUnknown => "a part of the log: later versions are unknown",
             Self::BlobsNotChecked => "blobs were not checked",
             Self::StatementsNotChecked => "statements and trust roots were not checked",
         })
     }
+}
+
+/// The checkpoint that a record was compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sealed {
+    /// Number of leaves: the last sequence that it seals.
+    pub size: u64,
+    /// The root that it signs.
+    pub root: NodeHash,
+    /// When the log's key says that it sealed, unix seconds; `None` where too few witnesses cosigned.
+    pub sealed_at: Option<u64>,
+    /// The policy's witnesses that cosigned.
+    pub cosigned: Vec<Cosigned>,
+    /// Whether the policy asks for witnesses and they cosigned.
+    pub is_witnessed: bool,
 }
 
 /// The result of a verification.
@@ -292,6 +146,12 @@ pub struct Report {
     pub origin: Origin,
     /// The answer.
     pub verdict: Verdict,
+    /// What part of the log was verified.
+    pub scope: Scope,
+    /// The checkpoint that the log's key signed, if one was given and is the log's.
+    pub sealed: Option<Sealed>,
+    /// Highest version without a gap of the change that a part is about.
+    pub complete_to_version: Option<u64>,
     /// Lines read.
     pub lines: u64,
     /// Good commits among them.
@@ -329,6 +189,23 @@ impl Report {
     /// 0, 7 or 8.
     pub fn exit_code(&self) -> u8 {
         self.verdict.exit_code()
+    }
+
+    /// How far a part of the log goes, as one sentence; `None` for a whole log.
+    pub fn completeness(&self) -> Option<String> {
+        let sealed = self.sealed.as_ref();
+        let at =
+            sealed.map_or_else(|| "no checkpoint".to_owned(), |s| format!("checkpoint {}", s.size));
+        match (&self.scope, self.complete_to_version) {
+            (Scope::Log, _) => None,
+            (Scope::Range { from, to }, _) => Some(format!(
+                "sequences {from} to {to} at {at}; what else the log holds is unknown"
+            )),
+            (Scope::Change(_), Some(version)) => {
+                Some(format!("complete to version {version} at {at}; later unknown"))
+            }
+            (Scope::Change(_), None) => Some(format!("no version is complete at {at}")),
+        }
     }
 }
 

@@ -1,0 +1,103 @@
+//! The tree over the lines of a whole log, and the roots that it is compared with on the way.
+
+use super::fault::Fault;
+use crate::hash::CommitHash;
+use crate::tree::{NodeHash, Tree, TreeHead};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose checkpoint a root is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seal {
+    /// The one that seals what is verified.
+    Own,
+    /// One that the verifier kept from another time or another source.
+    Kept,
+}
+
+/// A tree that grows with the lines until the last root is compared, then rests.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    tree: Tree,
+    /// A message is missing or unreadable, so that no later root can be made.
+    is_broken: bool,
+    wanted: BTreeMap<u64, Vec<(Seal, NodeHash)>>,
+}
+
+impl Sealing {
+    pub(super) fn new() -> Self {
+        Self { tree: Tree::empty(), is_broken: false, wanted: BTreeMap::new() }
+    }
+
+    /// Asks for a comparison once the tree has that size. A tree without leaves agrees with every log.
+    pub(super) fn want(&mut self, head: &TreeHead, seal: Seal) {
+        if head.size > 0 {
+            self.wanted.entry(head.size).or_default().push((seal, head.root));
+        }
+    }
+
+    /// A line that nobody can read takes a place in the tree, and nobody can say with which leaf.
+    pub(super) fn unreadable(&mut self) {
+        self.is_broken = true;
+    }
+
+    /// Takes in the next message with its real hash, after gap leaves where the policy names every sequence between.
+    pub(super) fn leaf(
+        &mut self,
+        sequence: u64,
+        hash: &CommitHash,
+        gaps: &BTreeSet<u64>,
+    ) -> Vec<Fault> {
+        let mut found = self.fill(sequence, gaps);
+        found.extend(self.push(sequence, hash));
+        found
+    }
+
+    /// The end: gap leaves up to the last wanted size, and what could not be compared.
+    pub(super) fn finish(&mut self, gaps: &BTreeSet<u64>) -> Vec<Fault> {
+        let end = self.wanted.keys().next_back().copied().unwrap_or_default();
+        let mut found = self.fill(end.saturating_add(1), gaps);
+        for (size, roots) in std::mem::take(&mut self.wanted) {
+            found.extend(roots.into_iter().map(|(seal, _)| match seal {
+                Seal::Own => Fault::RootUnchecked { size },
+                Seal::Kept => Fault::KeptUnchecked { size },
+            }));
+        }
+        found
+    }
+
+    fn rests(&self) -> bool {
+        self.is_broken || self.wanted.is_empty()
+    }
+
+    /// Gap leaves for the sequences before `next`, as far as the policy names them one after the other.
+    fn fill(&mut self, next: u64, gaps: &BTreeSet<u64>) -> Vec<Fault> {
+        let mut found = Vec::new();
+        while !self.rests() {
+            let sequence = self.tree.size().saturating_add(1);
+            if sequence >= next || !gaps.contains(&sequence) {
+                break;
+            }
+            found.extend(self.push(sequence, &CommitHash::ZERO));
+        }
+        found
+    }
+
+    fn push(&mut self, sequence: u64, hash: &CommitHash) -> Vec<Fault> {
+        if self.rests() {
+            return Vec::new();
+        }
+        if self.tree.push(sequence, hash).is_err() {
+            self.is_broken = true;
+            return Vec::new();
+        }
+        let Some(roots) = self.wanted.remove(&self.tree.size()) else { return Vec::new() };
+        let (size, found) = (self.tree.size(), self.tree.root());
+        let others = roots.into_iter().filter(|(_, root)| *root != found);
+        others
+            .map(|(seal, root)| match seal {
+                Seal::Own => Fault::RootMismatch { size, sealed: root, found },
+                Seal::Kept => Fault::Fork { size, kept: root, found },
+            })
+            .collect()
+    }
+}
