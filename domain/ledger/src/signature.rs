@@ -7,6 +7,7 @@ use crate::hash::CommitHash;
 use crate::name::Slug;
 use crate::subject::Subject;
 use trust::keys::{NamedSignature, PrivateKey, PublicKey};
+use trust::prepared::PreparedKey;
 
 /// Header with the commit's hash, `blake3:<hex>`.
 pub const HASH_HEADER: &str = "Cs-Hash";
@@ -26,6 +27,15 @@ pub fn sign_hash(writer: &PrivateKey, hash: &CommitHash) -> NamedSignature {
 /// Whether `signature` is this writer's signature on this commit hash.
 pub fn hash_is_signed(writer: &PublicKey, hash: &CommitHash, signature: &NamedSignature) -> bool {
     signature.key == writer.id() && writer.verifies(&message(hash), &signature.signature)
+}
+
+/// The same answer from a prepared key. `signature.key` is compared by the caller, who found the key by its id.
+pub(crate) fn hash_is_signed_by(
+    writer: &PreparedKey,
+    hash: &CommitHash,
+    signature: &NamedSignature,
+) -> bool {
+    writer.verifies(&message(hash), &signature.signature)
 }
 
 /// A commit ready to be appended: publish `payload` on `subject` with both headers.

@@ -489,3 +489,24 @@ fn a_kept_receipt_is_asked_again_as_a_leaf() {
     let report = ask(&whole, &[unsigned]);
     assert_eq!((report.exit_code(), codes(&report)), (7, vec!["receipt_invalid"]));
 }
+
+/// From 256 lines on the writer's key is prepared, and answers as strictly as before, for each line by itself.
+#[test]
+fn a_forged_signature_is_found_where_it_is_however_many_were_good() {
+    let bench = Workbench::grown(320).unwrap();
+    let bundle = bench.bundle().unwrap();
+    assert_eq!(bench.verify(&bundle).unwrap().verdict, Verdict::Intact);
+    let other = Line::parse(&bundle.lines[310]).unwrap().signature;
+    let swapped = bundle.clone().with_line(300, |line| line.signature = other).unwrap();
+    let report = bench.verify(&swapped).unwrap();
+    assert_eq!(report.first_bad().unwrap().sequence, Some(301));
+    assert_eq!(codes(&report)[0], "signature_wrong");
+    let stranger = PrivateKey::from_seed(&[99; 32]);
+    let forged = bundle.with_line(301, |line| {
+        let hash = countersign_ledger::CommitHash::of(&line.payload);
+        line.signature = countersign_ledger::sign_hash(&stranger, &hash).to_string();
+    });
+    let report = bench.verify(&forged.unwrap()).unwrap();
+    assert_eq!(report.first_bad().unwrap().sequence, Some(302));
+    assert_eq!(codes(&report)[0], "signature_wrong");
+}

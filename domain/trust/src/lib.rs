@@ -25,6 +25,7 @@ pub mod keys;
 pub mod message;
 pub mod names;
 pub mod pinned;
+pub mod prepared;
 pub mod quorum;
 pub mod result;
 pub mod spiffe;

@@ -1,6 +1,8 @@
 //! The chains of a log that may have lost messages: a lost message must not make the ones after it look forged.
 
-use crate::condemn::{Commit, Condemned, Head, Reason, Stored, follows, judge_alone};
+use super::signers::Signers;
+use crate::condemn::{Commit, Condemned, Head, Reason, Stored, follows, judge_hashed};
+use crate::hash::CommitHash;
 use crate::identity::LogIdentity;
 use std::collections::BTreeMap;
 
@@ -54,14 +56,17 @@ impl Links {
         u64::try_from(self.seen.len()).unwrap_or(u64::MAX)
     }
 
-    /// Judges the log's next message; `lost` counts what was lost before it.
+    /// Judges the log's next message, whose payload has this hash; `lost` counts what was lost before it.
     pub(super) fn take_in(
         &mut self,
         log: &LogIdentity,
+        signers: &mut Signers,
         stored: &Stored<'_>,
-        lost: Lost,
+        (hash, lost): (CommitHash, Lost),
     ) -> Result<(Commit, Link), Condemned> {
-        let commit = judge_alone(log, stored)?;
+        let commit = judge_hashed(log, stored, hash, &mut |writer, hash, signature| {
+            signers.is_signed(writer, hash, signature)
+        })?;
         let link = self.link(stored.subject, &commit, lost).map_err(|reason| Condemned {
             sequence: stored.sequence,
             subject: stored.subject.to_owned(),

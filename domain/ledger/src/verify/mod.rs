@@ -17,6 +17,7 @@ mod order;
 mod proofs;
 mod report;
 mod sealing;
+mod signers;
 
 pub use evidence::{Kept, VerifyError, verify_bundle, verify_bundle_against, verify_commits};
 pub use expected::Expected;
@@ -37,6 +38,7 @@ use order::{Disorder, Order};
 use proofs::Proofs;
 use report::Findings;
 use sealing::Sealing;
+use signers::Signers;
 use std::collections::{BTreeMap, BTreeSet};
 use trust::encoding::Sha256Digest;
 
@@ -61,6 +63,7 @@ pub struct Verifier {
     complete_to: BTreeMap<String, u64>,
     order: Order,
     links: Links,
+    signers: Signers,
     blobs: NamedBlobs,
     findings: Findings,
     caveats: Vec<Caveat>,
@@ -93,6 +96,7 @@ impl Verifier {
             complete_to: BTreeMap::new(),
             order: Order::default(),
             links: Links::default(),
+            signers: Signers::default(),
             blobs: NamedBlobs::default(),
             findings: Findings::default(),
             caveats: Vec::new(),
@@ -141,7 +145,7 @@ impl Verifier {
                 self.add_for(&line, fault);
             }
         }
-        self.judge(&line)
+        self.judge(&line, hash)
     }
 
     /// Ends the lines; blobs may follow. Called by [`Self::finish`] if the caller did not.
@@ -221,8 +225,9 @@ impl Verifier {
         }
     }
 
-    fn judge(&mut self, line: &Line) -> Option<Commit> {
-        match self.links.take_in(&self.log, &line.stored(), self.lost) {
+    fn judge(&mut self, line: &Line, hash: CommitHash) -> Option<Commit> {
+        let (stored, so_far) = (line.stored(), (hash, self.lost));
+        match self.links.take_in(&self.log, &mut self.signers, &stored, so_far) {
             Err(condemned) => {
                 self.add_for(line, Fault::Condemned(condemned.reason));
                 None
