@@ -12,6 +12,8 @@ import hashlib
 import json
 import sys
 
+sys.dont_write_bytecode = True  # the folder of the tests stays as it is
+
 from independent_verifier import blake3_derive, ed25519_verifies
 
 SPKI = bytes.fromhex("302a300506032b6570032100")

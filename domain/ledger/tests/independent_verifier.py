@@ -4,7 +4,8 @@
     independent_verifier.py BUNDLE_DIRECTORY POLICY_FILE [--shard main]
 
 Exit code 0: the record is intact. 7: tampering. 8: something is missing. 1: no verdict (not a bundle, no such log).
-Standard library only; the packages `blake3` and `cryptography` are used where they are installed.
+Checkpoint, tree and proofs are checked in independent_sealing.py beside this file. Standard library only; the packages
+`blake3` and `cryptography` are used where they are installed.
 """
 
 import base64
@@ -288,6 +289,17 @@ class Log:
         # Lost sequences: those that the policy names, all others, and how many already explain a missing version.
         self.declared, self.undeclared, self.used = 0, 0, 0
         self.tampering, self.missing = [], []
+        # Real h of every line by sequence, and what part of the log this is.
+        self.leaves, self.scope, self.versions = {}, "log", {}
+
+    def within(self, scope):
+        kind, _, what = scope.partition(":")
+        need(scope == "log" or kind in ("range", "change"), "scope is not known")
+        self.scope = scope
+        if kind == "range":
+            first, self.end = map(int, what.split("-"))
+            need(0 < first <= self.end and scope == f"range:{first}-{self.end}", "scope is no range")
+            self.last = self.declared = first - 1
 
     def line(self, number, raw):
         try:
@@ -299,6 +311,9 @@ class Log:
             return
         self.skip_to(sequence)
         self.last = sequence
+        self.leaves[sequence] = blake3_derive("countersign.dev/commit/v1", payload)
+        if self.scope.startswith("range:") and sequence > self.end:
+            self.tampering.append(f"sequence {sequence} is not in {self.scope}")
         if sequence in self.gaps:
             self.missing.append(f"sequence {sequence} is here, and the policy says that it is lost")
         try:
@@ -307,6 +322,9 @@ class Log:
             self.tampering.append(f"sequence {sequence}, line {number}: {why}")
 
     def skip_to(self, sequence):
+        if self.scope.startswith("change:"):
+            self.declared += max(0, sequence - 1 - self.last)
+            return
         declared = sum(self.last < gap < sequence for gap in self.gaps)
         unnamed = sequence - 1 - self.last - declared
         self.declared, self.undeclared = self.declared + declared, self.undeclared + unnamed
@@ -315,7 +333,7 @@ class Log:
 
     def commit(self, line, payload):
         sequence = line["sequence"]
-        h = blake3_derive("countersign.dev/commit/v1", payload)
+        h = self.leaves[sequence]
         need(line["hash"] == "blake3:" + h.hex(), "hash is wrong")
         c = parse_commit(payload)
         need(c["log"] == self.origin, "another log")
@@ -338,6 +356,12 @@ class Log:
             need(ahead == 0, f"version {c['version']} after {version}")
             need(c["prev"] == prev, "prev is wrong")
         self.heads[subject] = (c["version"], line["hash"], self.declared, self.undeclared)
+        if self.scope == "change:" + c["aggregate"]["id"]:
+            known = self.versions.get(subject, 0)
+            if c["version"] == known + 1:
+                self.versions[subject] = known + 1
+            else:
+                self.missing.append(f"sequence {sequence}: version {c['version']} after {known}")
         if sequence == 1:
             need((c["tenant"], c["aggregate"]["type"], c["events"][0]["type"]) == ("system", "log", "log.opened"),
                  "sequence 1 is not log.opened")
@@ -356,12 +380,19 @@ def main(folder, policy_file, shard):
     logs = [log for log in policy["logs"] if log["origin"] == manifest["log"]]
     need(len(logs) == 1, "the policy does not name this log")
     log = Log(logs[0], shard)
+    log.within(manifest["scope"])
     with open(os.path.join(folder, "commits.ndjson"), "rb") as file:
         for number, raw in enumerate(file, 1):
             log.line(number, raw)
     if log.last > manifest["tree_size"]:
         log.tampering.append("lines beyond tree_size")
-    log.skip_to(max(manifest["tree_size"], log.last, 1) + 1)
+    if log.scope.startswith("range:"):
+        log.skip_to(max(log.end, log.last) + 1)
+    elif log.scope == "log":
+        log.skip_to(max(manifest["tree_size"], log.last, 1) + 1)
+    elif not log.versions:
+        log.missing.append(f"nothing is here of {log.scope}")
+    is_sealed = check_sealing(log, folder, logs[0], manifest)
     blobs = os.path.join(folder, "blobs")
     present = set(os.listdir(blobs)) if os.path.isdir(blobs) else set()
     for sha256 in sorted(present | set(log.blobs)):
@@ -378,9 +409,19 @@ def main(folder, policy_file, shard):
         print(finding)
     verdict = 7 if log.tampering else 8 if log.missing else 0
     print({0: "intact", 7: "TAMPERED", 8: "incomplete"}[verdict] + f": {log.last} commits of {log.origin}")
-    print("not sealed: the end is unprovable, which means the end of every aggregate's chain, "
-          "whole aggregates, and the order between aggregates")
+    if not is_sealed:
+        print("not sealed: the end is unprovable, which means the end of every aggregate's chain, "
+              "whole aggregates, and the order between aggregates")
+    if log.scope != "log":
+        print(f"a part of the log, {log.scope}: later versions are unknown")
     return verdict
+
+
+def check_sealing(log, folder, policy, manifest):
+    # That file imports from this one. The folder of the tests stays as it is.
+    sys.dont_write_bytecode = True
+    from independent_sealing import check
+    return check(log, folder, policy, manifest)
 
 
 if __name__ == "__main__":

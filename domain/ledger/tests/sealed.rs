@@ -2,145 +2,21 @@
 
 mod workbench;
 
-use anyhow::Context as _;
-use countersign_ledger::policy::Witness;
 use countersign_ledger::tree::inclusion_proof;
 use countersign_ledger::{
-    Caveat, Checkpoint, CheckpointNote, Fault, Kept, Line, Manifest, NodeHash, Policy, ProofLine,
-    Receipt, Report, Scope, TreeHead, Verdict, VerifiedCheckpoint, cosign, verify_bundle_against,
+    Caveat, Checkpoint, CheckpointNote, CommitHash, Fault, Kept, Line, ProofLine, Receipt, Report,
+    Scope, TreeHead, Verdict, verify_bundle_against,
 };
 use std::collections::BTreeMap;
 use trust::keys::PrivateKey;
-use workbench::tiles::{Tiles, grown_with};
+use workbench::sealed::{
+    SEALED, SealedLog, log_key, proofs, set_proofs, without_blobs_of, witness_key,
+};
+use workbench::tiles::grown_with;
 use workbench::{Bundle, Heads, Workbench, id};
-
-const SEALED: u64 = 1_795_000_000;
-const SIZE: usize = 40;
-
-fn log_key() -> PrivateKey {
-    PrivateKey::from_seed(&[11; 32])
-}
-
-fn witness_key() -> PrivateKey {
-    PrivateKey::from_seed(&[12; 32])
-}
-
-/// A sealed log with everything that can be made of it.
-struct SealedLog {
-    bench: Workbench,
-    policy: Policy,
-    heads: Vec<TreeHead>,
-    tiles: Tiles,
-}
-
-impl SealedLog {
-    fn of(bench: Workbench) -> anyhow::Result<Self> {
-        let mut policy = bench.policy();
-        let log = policy.logs.first_mut().context("the log")?;
-        log.keys = vec![log_key().public()];
-        log.witnesses =
-            vec![Witness { name: "witness.example".to_owned(), key: witness_key().public() }];
-        log.witness_quorum = 1;
-        let hashes: BTreeMap<u64, _> = bench
-            .lines
-            .iter()
-            .map(|line| (line.sequence, countersign_ledger::CommitHash::of(&line.payload)))
-            .collect();
-        let size = u64::try_from(bench.lines.len())?;
-        let leaf = |n: u64| hashes.get(&n).copied().unwrap_or(countersign_ledger::CommitHash::ZERO);
-        let (heads, tiles) = grown_with(size, leaf)?;
-        Ok(Self { bench, policy, heads, tiles })
-    }
-
-    fn grown() -> anyhow::Result<Self> {
-        Self::of(Workbench::grown(u64::try_from(SIZE)?)?)
-    }
-
-    fn head(&self) -> TreeHead {
-        self.heads.last().copied().unwrap_or(TreeHead { size: 0, root: NodeHash::EMPTY })
-    }
-
-    /// The note of a head, cosigned by the witness.
-    fn note(&self, head: &TreeHead) -> anyhow::Result<CheckpointNote> {
-        let checkpoint = Checkpoint::new(self.bench.origin.clone(), head);
-        let mut note = checkpoint.seal(&log_key(), SEALED)?;
-        let text = note.note().text().to_owned();
-        note.add(cosign(&text, &"witness.example".parse()?, &witness_key(), SEALED + 1))?;
-        Ok(note)
-    }
-
-    fn kept(&self, size: usize) -> anyhow::Result<VerifiedCheckpoint> {
-        let head = self.heads.get(size).context("a head")?;
-        Ok(self.note(head)?.verify(self.policy.logs.first().context("the log")?)?)
-    }
-
-    fn manifest(&self, bundle: &mut Bundle, size: u64, scope: &Scope) -> anyhow::Result<()> {
-        let created = "2026-11-20T07:00:00.000000Z".parse()?;
-        let manifest = Manifest::sealed(self.bench.origin.clone(), size, scope, created);
-        bundle.files.insert("bundle.json".to_owned(), manifest.encode()?);
-        Ok(())
-    }
-
-    fn whole(&self) -> anyhow::Result<Bundle> {
-        let mut bundle = self.bench.bundle()?;
-        self.manifest(&mut bundle, self.head().size, &Scope::Log)?;
-        let note = self.note(&self.head())?.to_string();
-        bundle.files.insert("checkpoint".to_owned(), note.into_bytes());
-        Ok(bundle)
-    }
-
-    /// The lines that a part takes, each with its proof and its blobs.
-    fn part(&self, scope: &Scope, takes: impl Fn(&Line) -> bool) -> anyhow::Result<Bundle> {
-        let mut bundle = self.whole()?;
-        let mut proofs = Vec::new();
-        bundle.lines.clear();
-        let mut named = String::new();
-        for line in self.bench.lines.iter().filter(|line| takes(line)) {
-            bundle.lines.push(line.encode()?);
-            named.push_str(&String::from_utf8_lossy(&line.payload));
-            let (_, inclusion) = inclusion_proof(line.sequence - 1, &self.head(), &self.tiles)?;
-            proofs.extend(ProofLine { inclusion }.encode()?);
-        }
-        bundle.files.retain(|name, _| match name.strip_prefix("blobs/") {
-            Some(sha256) => named.contains(sha256),
-            None => true,
-        });
-        bundle.files.insert("proofs.ndjson".to_owned(), proofs);
-        self.manifest(&mut bundle, self.head().size, scope)?;
-        Ok(bundle)
-    }
-
-    fn range(&self, from: u64, to: u64) -> anyhow::Result<Bundle> {
-        self.part(&Scope::Range { from, to }, |line| (from..=to).contains(&line.sequence))
-    }
-
-    fn change(&self, number: u64) -> anyhow::Result<Bundle> {
-        let id = id("chg", number)?;
-        self.part(&Scope::Change(id.clone()), |line| {
-            line.subject.ends_with(&format!(".acme.change.{id}")) || line.sequence == 1
-        })
-    }
-
-    fn verify(&self, bundle: &Bundle) -> anyhow::Result<Report> {
-        self.verify_against(bundle, &Kept::default())
-    }
-
-    fn verify_against(&self, bundle: &Bundle, kept: &Kept<'_>) -> anyhow::Result<Report> {
-        Ok(verify_bundle_against(bundle, &self.policy, &self.bench.shard, kept)?)
-    }
-}
 
 fn codes(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.fault.code()).collect()
-}
-
-fn proofs(bundle: &Bundle) -> Vec<Vec<u8>> {
-    let file = bundle.files.get("proofs.ndjson").map(Vec::as_slice).unwrap_or_default();
-    file.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
-}
-
-fn set_proofs(bundle: &mut Bundle, proofs: &[Vec<u8>]) {
-    bundle.files.insert("proofs.ndjson".to_owned(), proofs.concat());
 }
 
 #[test]
@@ -186,18 +62,6 @@ fn what_an_unsealed_log_cannot_show_a_checkpoint_does() {
     );
     let report = log.verify(&forged).unwrap();
     assert_eq!((report.exit_code(), codes(&report)), (7, vec!["root_mismatch"]));
-}
-
-/// Without the blobs that no line names any more.
-fn without_blobs_of(bundle: &Bundle) -> Bundle {
-    let lines = bundle.lines.iter().filter_map(|line| Line::parse(line).ok());
-    let named: String =
-        lines.map(|line| String::from_utf8_lossy(&line.payload).into_owned()).collect();
-    let mut bundle = bundle.clone();
-    bundle
-        .files
-        .retain(|name, _| name.strip_prefix("blobs/").is_none_or(|sha256| named.contains(sha256)));
-    bundle
 }
 
 #[test]
@@ -249,12 +113,9 @@ fn a_gap_leaf_stands_only_where_the_policy_names_the_sequence() {
     bench.lines.retain(|line| !String::from_utf8_lossy(&line.payload).contains("$blob"));
     let mut lost: Vec<u64> = (1..=14).collect();
     lost.retain(|n| bench.lines.iter().all(|line| line.sequence != *n));
-    let hashes: BTreeMap<u64, _> = bench
-        .lines
-        .iter()
-        .map(|line| (line.sequence, countersign_ledger::CommitHash::of(&line.payload)))
-        .collect();
-    let leaf = |n: u64| hashes.get(&n).copied().unwrap_or(countersign_ledger::CommitHash::ZERO);
+    let hashes: BTreeMap<u64, _> =
+        bench.lines.iter().map(|line| (line.sequence, CommitHash::of(&line.payload))).collect();
+    let leaf = |n: u64| hashes.get(&n).copied().unwrap_or(CommitHash::ZERO);
     let (heads, tiles) = grown_with(14, leaf).unwrap();
     let mut log = SealedLog { heads, tiles, ..SealedLog::of(bench).unwrap() };
     let bundle = log.whole().unwrap();
@@ -503,7 +364,7 @@ fn a_forged_signature_is_found_where_it_is_however_many_were_good() {
     assert_eq!(codes(&report)[0], "signature_wrong");
     let stranger = PrivateKey::from_seed(&[99; 32]);
     let forged = bundle.with_line(301, |line| {
-        let hash = countersign_ledger::CommitHash::of(&line.payload);
+        let hash = CommitHash::of(&line.payload);
         line.signature = countersign_ledger::sign_hash(&stranger, &hash).to_string();
     });
     let report = bench.verify(&forged.unwrap()).unwrap();
