@@ -1,10 +1,11 @@
 //! The command line: `countersign <noun> <verb>`. Secrets are never among the flags.
 
+use crate::audit::AuditVerb;
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::ids::ChangeId;
 use domain::vocabulary::{Found, Start};
-use ledger::{Origin, Slug};
+use ledger::Slug;
 use std::path::PathBuf;
 
 /// Countersign: database changes that nobody runs alone.
@@ -302,79 +303,6 @@ pub struct Patience {
     /// Stop watching, with success, once the change is in this state or has passed it.
     #[arg(long, value_name = "STATE", value_parser = ["checking", "pending_approval", "approved", "scheduled", "applying"])]
     pub until: Option<String>,
-}
-
-/// `audit ...`
-#[derive(Debug, Subcommand)]
-pub enum AuditVerb {
-    /// Copy the whole log as an evidence bundle.
-    Export {
-        /// A new folder, or a new file whose name ends in .tar.
-        #[arg(long, value_name = "DIR|FILE.tar")]
-        out: PathBuf,
-        /// The log's origin [default: the one that query-api serves].
-        #[arg(long, value_name = "ORIGIN")]
-        log: Option<Origin>,
-    },
-    /// Search what happened by words, people, types and times, newest first.
-    Search(SearchArguments),
-    /// Verify an evidence bundle, or the live log: 0 intact, 7 tampered, 8 incomplete.
-    Verify(VerifyArguments),
-}
-
-/// `audit search`
-#[derive(Debug, Args)]
-pub struct SearchArguments {
-    /// Words and "phrases" that must all occur, -word that must not, word* for what begins so; also actor:, action:,
-    /// type: and entity:. What begins with - comes after --.
-    #[arg(value_name = "QUERY")]
-    pub query: Vec<String>,
-    /// Only by this principal.
-    #[arg(long, value_name = "ID")]
-    pub actor: Option<String>,
-    /// Only events of this type, or of those that begin so (`approval.*`).
-    #[arg(long, value_name = "TYPE")]
-    pub action: Option<String>,
-    /// Only of aggregates of this type, such as `change`.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub kind: Option<String>,
-    /// Only of this aggregate.
-    #[arg(long, value_name = "ID")]
-    pub entity: Option<String>,
-    /// Only from then on, such as 2026-11-27T08:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Only before then.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// Only of this tenant: for auditors, who see every tenant's.
-    #[arg(long)]
-    pub tenant: Option<String>,
-    /// Also count actors, actions and types among everything found.
-    #[arg(long)]
-    pub facets: bool,
-    /// See there.
-    #[command(flatten)]
-    pub limit: Limit,
-}
-
-/// `audit verify`
-#[derive(Debug, Args)]
-pub struct VerifyArguments {
-    /// The bundle, a folder or a .tar; without it the live log is read through query-api.
-    pub bundle: Option<PathBuf>,
-    /// What you trust: keys of writers, roots, authorities of agents.
-    #[arg(long, value_name = "FILE")]
-    pub policy: PathBuf,
-    /// An earlier bundle: each of its commits must still be there.
-    #[arg(long, value_name = "BUNDLE")]
-    pub expect: Option<PathBuf>,
-    /// The live log's origin [default: the one that query-api serves].
-    #[arg(long, value_name = "ORIGIN", conflicts_with = "bundle")]
-    pub log: Option<Origin>,
-    /// The shard in the log's subjects.
-    #[arg(long, default_value = "main")]
-    pub shard: Slug,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -3,7 +3,8 @@
 use crate::exit::Exit;
 use crate::review::Mismatch;
 use client::{ClientError, FieldError};
-use ledger::{BundleError, PolicyError, VerifyError};
+use ledger::tree::ProofLineError;
+use ledger::{BundleError, CheckpointError, PolicyError, VerifyError};
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
@@ -162,6 +163,29 @@ pub enum CliError {
         /// The last whole line.
         after: u64,
     },
+    /// Only what is under a checkpoint can be shown in parts.
+    #[error("the log shows no checkpoint: a part of it would prove nothing")]
+    PartNotSealed,
+    /// A checkpoint is not one, or not one that the policy believes.
+    #[error("the checkpoint is not believed")]
+    Checkpoint(#[source] CheckpointError),
+    /// query-api sent something that is no proof.
+    #[error("query-api sent no proof")]
+    ProofMalformed,
+    /// A proof that cannot be written.
+    #[error("a proof cannot be written")]
+    Proof(#[source] ProofLineError),
+    /// A file is not a receipt.
+    #[error("{} is not a receipt", path.display())]
+    Receipt {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The evidence holds no such aggregate.
+    #[error("the evidence holds no good commit of {0}")]
+    NoSuchAggregate(String),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -195,7 +219,11 @@ impl CliError {
             Self::Verify(VerifyError::Bundle(_) | VerifyError::Earlier(_)) | Self::Bundle(_) => {
                 "cli.bundle_unreadable"
             }
-            Self::NoLine { .. } => "cli.answer_unreadable",
+            Self::NoLine { .. } | Self::ProofMalformed | Self::Proof(_) => "cli.answer_unreadable",
+            Self::NoSuchAggregate(_) => "cli.not_in_evidence",
+            Self::PartNotSealed => "cli.part_not_sealed",
+            Self::Checkpoint(_) => "cli.checkpoint_not_believed",
+            Self::Receipt { .. } => "cli.receipt_invalid",
             Self::Other(error) if error.is::<PortTaken>() => "cli.port_taken",
             Self::Other(error) => error.downcast_ref().map_or("cli.failed", client_code),
         }
@@ -209,9 +237,15 @@ impl CliError {
             | Self::NoToken
             | Self::ConfirmationNeeded
             | Self::LogUnknown
+            | Self::Receipt { .. }
             | Self::Policy { .. } => Exit::Usage,
             Self::NotOpen { .. } => Exit::Conflict,
+            Self::Checkpoint(CheckpointError::Quorum { .. }) | Self::PartNotSealed => {
+                Exit::VerificationIncomplete
+            }
+            Self::NoSuchAggregate(_) => Exit::NotFound,
             Self::Mismatch(_)
+            | Self::Checkpoint(_)
             | Self::Verify(
                 VerifyError::Bundle(BundleError::NotAFile(_))
                 | VerifyError::Earlier(BundleError::NotAFile(_)),
@@ -227,7 +261,9 @@ impl CliError {
             | Self::NotConfirmed
             | Self::TimedOut { .. }
             | Self::Bundle(_)
-            | Self::NoLine { .. } => Exit::Failure,
+            | Self::NoLine { .. }
+            | Self::ProofMalformed
+            | Self::Proof(_) => Exit::Failure,
             Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
         }
     }

@@ -4,7 +4,8 @@ use super::evidence::Evidence;
 use crate::error::CliError;
 use ledger::bundle::COMMITS_FILE;
 use ledger::line::MAX_LINE_BYTES;
-use ledger::{BundleError, BundleSource, EntryKind, Origin, Policy, Slug, Verifier};
+use ledger::verify::manifest_of;
+use ledger::{BundleError, BundleSource, Commit, EntryKind, Origin, Policy, Slug, Verifier};
 use std::io::{BufRead as _, Read as _};
 
 /// What the good commits of a bundle say; those that an honest reader skips say nothing.
@@ -15,14 +16,27 @@ pub fn evidence(
     shard: &Slug,
 ) -> Result<Evidence, CliError> {
     let mut evidence = Evidence::default();
-    let mut verifier = Verifier::new(policy, origin, shard)
+    each(source, policy, origin, shard, |commit| evidence.take_in(&commit))?;
+    Ok(evidence)
+}
+
+/// Gives every good commit of a bundle, in the order of its lines.
+pub fn each(
+    source: &dyn BundleSource,
+    policy: &Policy,
+    origin: &Origin,
+    shard: &Slug,
+    mut take: impl FnMut(Commit),
+) -> Result<(), CliError> {
+    let verifier = Verifier::new(policy, origin, shard)
         .map_err(|error| CliError::Verify(ledger::VerifyError::Policy(error)))?;
+    let mut verifier = verifier.within(manifest_of(source)?.scope()?);
     let unreadable =
         |source| CliError::Bundle(BundleError::Read { name: COMMITS_FILE.to_owned(), source });
     let entries = source.entries().map_err(BundleError::List)?;
     // The ledger's report says that it is missing, or something else than a file.
     if !entries.iter().any(|e| e.name == COMMITS_FILE && e.kind == EntryKind::File) {
-        return Ok(evidence);
+        return Ok(());
     }
     let mut reader = source.open(COMMITS_FILE).map_err(unreadable)?;
     let longest = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX).saturating_add(1);
@@ -30,10 +44,10 @@ pub fn evidence(
     loop {
         line.clear();
         if (&mut reader).take(longest).read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
-            return Ok(evidence);
+            return Ok(());
         }
         if let Some(commit) = verifier.line(&line) {
-            evidence.take_in(&commit);
+            take(commit);
         }
     }
 }

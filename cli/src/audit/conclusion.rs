@@ -11,7 +11,7 @@ use super::roots::Roots;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Format, Output};
-use ledger::{Report, Severity, Verdict};
+use ledger::{Report, Scope, Severity, Verdict};
 use std::error::Error as _;
 
 /// What nobody but the server vouches for.
@@ -74,7 +74,13 @@ impl Conclusion {
     /// Gathers what was found.
     pub fn new(report: Report, roots: &Roots, checked: Checked, evidence: &Evidence) -> Self {
         let Checked { approvals, executions, changes, broken, copies } = checked;
-        let is_complete = report.incompleteness == 0 && report.tampering == 0;
+        // A part does not claim to hold what its commits name elsewhere.
+        let is_part = report.scope != Scope::Log;
+        let is_complete = report.incompleteness == 0 && report.tampering == 0 && !is_part;
+        let broken: Vec<_> = broken
+            .into_iter()
+            .filter(|broken| !(is_part && broken.objection.is_about_absence()))
+            .collect();
         let mut raised = Vec::new();
         let mut raise = |sequence, about: String, objection: &Objection| {
             let severity = objection.severity(is_complete);

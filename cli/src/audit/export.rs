@@ -4,18 +4,20 @@ use super::blobs::OfBundle;
 use super::copies;
 use super::directory::Directory;
 use super::evidence::Evidence;
+use super::part::Part;
 use super::progress::Progress;
+use super::seal::{self, Served};
 use crate::clock;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::session::Session;
 use client::ClientError;
-use client::reads::LogBody;
-use ledger::bundle::{COMMITS_FILE, MANIFEST_FILE};
+use client::reads::{InclusionBody, LogBody};
+use ledger::bundle::{CHECKPOINT_FILE, COMMITS_FILE, MANIFEST_FILE, PROOFS_FILE};
 use ledger::line::MAX_LINE_BYTES;
 use ledger::{
-    BundleSource as _, Commit, CommitHash, EntryKind, Envelope, Line, Manifest, Origin, Slug,
-    blob_file, blob_refs,
+    BundleSource as _, Commit, CommitHash, EntryKind, Envelope, Inclusion, Line, Manifest, Origin,
+    ProofLine, Scope, Slug, blob_file, blob_refs,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -36,18 +38,29 @@ pub struct Exported {
     pub blobs: u64,
     /// Where the log ends.
     pub last_sequence: u64,
+    /// The size of the checkpoint that it stands under; none if the log is not sealed.
+    pub sealed_size: Option<u64>,
+}
+
+/// What is copied.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Of which log.
+    pub origin: &'a Origin,
+    /// What part of it.
+    pub scope: &'a Scope,
 }
 
 /// Copies a log into a new folder, or a new file if the name ends in `.tar`.
 pub async fn export(
     session: &Session,
     output: &Output,
-    origin: &Origin,
+    wanted: Wanted<'_>,
     out: &Path,
 ) -> Result<Exported, CliError> {
     if out.extension().is_none_or(|extension| extension != "tar") {
         let is_new = new_folder(out)?;
-        let exported = into_folder(session, output, origin, out).await;
+        let exported = into_folder(session, output, wanted, out).await;
         if exported.is_err() && is_new {
             // Goes only if it is still empty: what has arrived may be of use.
             drop(fs::remove_dir(out));
@@ -58,7 +71,7 @@ pub async fn export(
     let tar = new_file(out)?;
     let beside = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = tempfile::tempdir_in(beside.unwrap_or(Path::new("."))).map_err(failed)?;
-    let exported = into_folder(session, output, origin, folder.path()).await;
+    let exported = into_folder(session, output, wanted, folder.path()).await;
     let packed = exported.and_then(|exported| {
         pack(folder.path(), tar).map_err(failed)?;
         Ok(exported)
@@ -103,21 +116,29 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CliError> {
 async fn into_folder(
     session: &Session,
     output: &Output,
-    origin: &Origin,
+    Wanted { origin, scope }: Wanted<'_>,
     folder: &Path,
 ) -> Result<Exported, CliError> {
     // Before the lines: what is lost at the end is then missed.
     let body: LogBody = session.query.get(&format!("/v1/logs/{origin}")).await?;
+    let served = seal::covering(session, output, origin, body.last_sequence).await?;
+    if served.is_none() && *scope != Scope::Log {
+        return Err(CliError::PartNotSealed);
+    }
     let path = folder.join(COMMITS_FILE);
     let mut copy = Copy {
         file: BufWriter::new(new_file(&path)?),
-        after: 0,
+        after: if let Scope::Range { from, .. } = scope { from - 1 } else { 0 },
+        until: until(scope, served.as_ref()),
+        part: Part::of(scope),
+        taken: Vec::new(),
         blobs: BTreeMap::new(),
         evidence: Evidence::default(),
         progress: Progress::of(output, "commits"),
     };
-    copy.lines(session, origin, body.last_sequence, &path).await?;
-    let Copy { mut file, after, blobs: named, evidence, progress } = copy;
+    let last = copy.until.unwrap_or(body.last_sequence);
+    copy.lines(session, origin, last, &path).await?;
+    let Copy { mut file, after, taken, blobs: named, evidence, progress, .. } = copy;
     let synced = file.flush().and_then(|()| file.get_ref().sync_all());
     synced.map_err(|source| CliError::WriteFile { path, source })?;
     let lines = progress.count();
@@ -126,10 +147,56 @@ async fn into_folder(
     for (name, bytes) in copies::of(&evidence, &OfBundle(&source)) {
         write(folder, &name, &bytes)?;
     }
-    let last_sequence = after.max(body.last_sequence);
-    let manifest = Manifest::unsealed(origin.clone(), last_sequence, clock::now());
+    let last_sequence = after.max(last);
+    let sealed_size = served.as_ref().map(|served| served.size);
+    let manifest = match &served {
+        None => Manifest::unsealed(origin.clone(), last_sequence, clock::now()),
+        Some(Served { note, size }) => {
+            write(folder, CHECKPOINT_FILE, note)?;
+            if *scope != Scope::Log {
+                let proofs = proofs(session, output, origin, &taken, *size).await?;
+                write(folder, PROOFS_FILE, &proofs)?;
+            }
+            Manifest::sealed(origin.clone(), *size, scope, clock::now())
+        }
+    };
     write(folder, MANIFEST_FILE, &manifest.encode()?)?;
-    Ok(Exported { lines, blobs, last_sequence })
+    Ok(Exported { lines, blobs, last_sequence, sealed_size })
+}
+
+/// The last line that belongs into the bundle.
+fn until(scope: &Scope, served: Option<&Served>) -> Option<u64> {
+    let sealed = served.map(|served| served.size);
+    match (scope, sealed) {
+        (Scope::Range { to, .. }, Some(size)) => Some(size.min(*to)),
+        (_, sealed) => sealed,
+    }
+}
+
+/// A proof for each line, as `proofs.ndjson` has them.
+async fn proofs(
+    session: &Session,
+    output: &Output,
+    origin: &Origin,
+    taken: &[u64],
+    size: u64,
+) -> Result<Vec<u8>, CliError> {
+    let (mut lines, mut progress) = (Vec::new(), Progress::of(output, "proofs"));
+    for sequence in taken {
+        let path = format!("/v1/logs/{origin}/proofs/{sequence}?size={size}");
+        let body: InclusionBody = session.query.get(&path).await?;
+        lines.extend(proof_line(&body)?.encode().map_err(CliError::Proof)?);
+        progress.step();
+    }
+    Ok(lines)
+}
+
+/// The proof as it was served; whoever verifies the bundle believes it or not.
+pub fn proof_line(body: &InclusionBody) -> Result<ProofLine, CliError> {
+    let path = body.path.iter().map(|hash| hash.parse()).collect::<Result<_, _>>();
+    let path = path.map_err(|_| CliError::ProofMalformed)?;
+    let (leaf_index, tree_size) = (body.leaf_index, body.tree_size);
+    Ok(ProofLine { inclusion: Inclusion { leaf_index, tree_size, path } })
 }
 
 async fn blobs(
@@ -159,6 +226,11 @@ async fn blobs(
 struct Copy<'a> {
     file: BufWriter<File>,
     after: u64,
+    /// Lines after it are left out.
+    until: Option<u64>,
+    part: Part,
+    /// The sequences that were taken.
+    taken: Vec<u64>,
     blobs: BTreeMap<Sha256Digest, Slug>,
     evidence: Evidence,
     progress: Progress<'a>,
@@ -216,12 +288,19 @@ impl Copy<'_> {
     /// Keeps a line as it is, whatever it holds: judging it is the verifier's.
     fn take_in(&mut self, line: &[u8], path: &Path) -> Result<(), CliError> {
         let sequence = sequence(line).filter(|sequence| *sequence > self.after);
-        self.after = sequence.ok_or(CliError::NoLine { after: self.after })?;
+        let sequence = sequence.ok_or(CliError::NoLine { after: self.after })?;
+        self.after = sequence;
+        let parsed = Line::parse(line);
+        let is_wanted = parsed.as_ref().map_or(true, |line| self.part.takes(line));
+        if !is_wanted || self.until.is_some_and(|until| sequence > until) {
+            return Ok(());
+        }
+        self.taken.push(sequence);
         self.file
             .write_all(line)
             .map_err(|source| CliError::WriteFile { path: path.to_owned(), source })?;
         self.progress.step();
-        let Ok(line) = Line::parse(line) else { return Ok(()) };
+        let Ok(line) = parsed else { return Ok(()) };
         let Ok(envelope) = Envelope::parse(&line.payload) else { return Ok(()) };
         for blob in envelope.events.iter().flat_map(|event| blob_refs(&event.data)) {
             self.blobs.insert(blob.sha256, envelope.tenant.clone());

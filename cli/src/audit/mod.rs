@@ -1,38 +1,55 @@
 //! `audit`: the record leaves the system as an evidence bundle, and is verified by somebody who trusts only a policy.
 
 mod approvals;
+mod arguments;
 mod blobs;
 mod changes;
 mod commits;
+mod compare;
 mod conclusion;
 mod copies;
 mod directory;
 mod evidence;
 mod executions;
 mod export;
+mod kept;
 mod objection;
+mod part;
 mod progress;
+mod prove;
 mod references;
+pub mod replay;
 mod report;
 mod roots;
+mod seal;
 mod search;
 #[cfg(test)]
 mod stand;
 mod tar_file;
 #[cfg(test)]
 mod testimony;
+mod timeline;
 mod verify;
 #[cfg(test)]
 mod written_log;
 
-use crate::args::{AuditVerb, Global, VerifyArguments};
+use crate::args::Global;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
 use crate::output::{Document, Output};
 use crate::session;
+pub use arguments::AuditVerb;
+use arguments::{
+    CompareArguments, ExportArguments, FromEvidence, ProveArguments, ReplayArguments,
+    TimelineArguments, VerifyArguments,
+};
+use compare::Side;
+use conclusion::Conclusion;
 use directory::Directory;
-use ledger::{BundleSource, Policy};
+use export::{Exported, Wanted};
+use ledger::{BundleSource, CheckpointNote, Kept, Origin, Policy, Scope, VerifyError};
+use prove::Claim;
 use serde_json::json;
 use std::path::Path;
 use tar_file::TarFile;
@@ -43,27 +60,44 @@ pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Ex
         AuditVerb::Search(arguments) => {
             search::search(&arguments, &session::open(global)?, output).await
         }
-        AuditVerb::Export { out, log } => {
-            let session = session::open(global)?;
-            let origin = session.log(log).await?;
-            let exported = export::export(&session, output, &origin, &out).await?;
-            let path = out.display().to_string();
-            let (last, blobs) = (exported.last_sequence.to_string(), exported.blobs.to_string());
-            let value = json!({"bundle": path, "log": origin, "last_sequence": exported.last_sequence,
-                "commits": exported.lines, "blobs": exported.blobs});
-            let commits = exported.lines.to_string();
-            let members = [
-                ("bundle", path.as_str()),
-                ("log", origin.as_str()),
-                ("commits", &commits),
-                ("blobs", &blobs),
-                ("last sequence", &last),
-            ];
-            output.document(&Document::record(value, &path, &members))?;
-            Ok(Exit::Ok)
-        }
+        AuditVerb::Export(arguments) => export(arguments, global, output).await,
         AuditVerb::Verify(arguments) => verify(arguments, global, output).await,
+        AuditVerb::Prove(arguments) => prove(arguments, global, output).await,
+        AuditVerb::Compare(arguments) => compare(&arguments, output),
+        AuditVerb::Replay(arguments) => replay(arguments, global, output).await,
+        AuditVerb::Timeline(arguments) => timeline(arguments, global, output).await,
     }
+}
+
+async fn export(
+    arguments: ExportArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let ExportArguments { out, log, range, change } = arguments;
+    let session = session::open(global)?;
+    let origin = session.log(log).await?;
+    let scope = range.or(change.map(Scope::Change)).unwrap_or(Scope::Log);
+    let wanted = Wanted { origin: &origin, scope: &scope };
+    let exported = export::export(&session, output, wanted, &out).await?;
+    let path = out.display().to_string();
+    let Exported { lines, blobs, last_sequence, sealed_size } = exported;
+    let value = json!({"bundle": path, "log": origin, "scope": scope, "commits": lines,
+        "blobs": blobs, "last_sequence": last_sequence, "sealed_size": sealed_size});
+    let (last, blobs, commits) = (last_sequence.to_string(), blobs.to_string(), lines.to_string());
+    let sealed = sealed_size.map_or_else(|| "no checkpoint".to_owned(), |size| size.to_string());
+    let scope = scope.to_string();
+    let members = [
+        ("bundle", path.as_str()),
+        ("log", origin.as_str()),
+        ("scope", &scope),
+        ("commits", &commits),
+        ("blobs", &blobs),
+        ("last sequence", &last),
+        ("sealed up to", &sealed),
+    ];
+    output.document(&Document::record(value, &path, &members))?;
+    Ok(Exit::Ok)
 }
 
 async fn verify(
@@ -71,23 +105,156 @@ async fn verify(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let VerifyArguments { bundle, policy, expect, log, shard } = arguments;
+    let VerifyArguments { bundle, policy, expect, receipts, checkpoints, log, shard } = arguments;
     let policy = read_policy(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
-    let earlier = earlier.as_deref();
-    let conclusion = if let Some(path) = bundle {
-        verify::verify(open(&path)?.as_ref(), &policy, &shard, earlier)?
-    } else {
+    let evidence = Evidence::of(bundle.as_deref(), global, output, log, &Scope::Log).await?;
+    let of_log = policy.log(&evidence.origin()?).map_err(VerifyError::Policy)?;
+    let (receipts, checkpoints) =
+        (kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?);
+    let kept = Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
+    let conclusion = verify::verify(evidence.source.as_ref(), &policy, &shard, &kept)?;
+    conclusion.show(output)?;
+    Ok(conclusion.exit())
+}
+
+async fn prove(
+    arguments: ProveArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let ProveArguments { sequence, receipt, policy, log } = arguments;
+    let policy = read_policy(&policy)?;
+    let session = session::open(global)?;
+    let origin = session.log(log).await?;
+    let of_log = policy.log(&origin).map_err(VerifyError::Policy)?;
+    let receipt = kept::receipts(receipt.as_slice())?.into_iter().next();
+    let named = sequence.or(receipt.as_ref().map(|receipt| receipt.sequence));
+    let claim = Claim { sequence: named.unwrap_or_default(), receipt };
+    prove::prove(&session, output, of_log, &claim).await
+}
+
+fn compare(arguments: &CompareArguments, output: &Output) -> Result<Exit, CliError> {
+    let CompareArguments { one, other, policy, out } = arguments;
+    let policy = read_policy(policy)?;
+    let (one, other) = (side(one)?, side(other)?);
+    let origin = [&one, &other].into_iter().find_map(Side::origin).ok_or(CliError::LogUnknown)?;
+    let of_log = policy.log(&origin).map_err(VerifyError::Policy)?;
+    let (exit, proof) = compare::compare(&one, &other, of_log, output)?;
+    if let (Some(path), Some(proof)) = (out, proof) {
+        let failed = |source| CliError::WriteFile { path: path.clone(), source };
+        std::fs::write(path, proof).map_err(failed)?;
+        output.talk(&format!("the proof of the fork is in {}", path.display()));
+    }
+    Ok(exit)
+}
+
+/// A bundle, or a checkpoint's file.
+fn side(path: &Path) -> Result<Side, CliError> {
+    let name = path.display().to_string();
+    if path.is_file()
+        && let Ok(bytes) = files::read(path)
+        && let Ok(note) = CheckpointNote::parse(&bytes)
+    {
+        return Ok(Side { name, bundle: None, note: Some(note) });
+    }
+    Side::of_bundle(name, open(path)?)
+}
+
+async fn replay(
+    arguments: ReplayArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let ReplayArguments {
+        aggregate,
+        at,
+        since,
+        evidence: FromEvidence { bundle, policy, log, shard },
+    } = arguments;
+    let policy = read_policy(&policy)?;
+    let evidence = Evidence::of(bundle.as_deref(), global, output, log, &Scope::Log).await?;
+    let source = evidence.source.as_ref();
+    // What does not hold is not told.
+    let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
+    let mut own = Vec::new();
+    commits::each(source, &policy, &conclusion.report.origin, &shard, |commit| {
+        if commit.envelope.aggregate.id == aggregate {
+            own.push(commit);
+        }
+    })?;
+    if own.is_empty() {
+        return Err(CliError::NoSuchAggregate(aggregate.to_string()));
+    }
+    let id = aggregate.to_string();
+    let now = replay::state(&own, at)?;
+    match since {
+        None => replay::show(&id, &now, None, output)?,
+        Some(since) => replay::show(&id, &replay::state(&own, Some(since))?, Some(&now), output)?,
+    }
+    Ok(warned(&conclusion, output))
+}
+
+async fn timeline(
+    arguments: TimelineArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let TimelineArguments { change, evidence: FromEvidence { bundle, policy, log, shard } } =
+        arguments;
+    let policy = read_policy(&policy)?;
+    let scope = Scope::Change(change.clone());
+    let evidence = Evidence::of(bundle.as_deref(), global, output, log, &scope).await?;
+    let source = evidence.source.as_ref();
+    let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
+    let commits = timeline::of_change(&change, source, &policy, &conclusion, &shard)?;
+    if commits.is_empty() {
+        return Err(CliError::NoSuchAggregate(change.to_string()));
+    }
+    timeline::show(&change, &commits, &conclusion, output)?;
+    Ok(conclusion.exit())
+}
+
+/// Says what the evidence is worth where that is not shown anyway.
+fn warned(conclusion: &Conclusion, output: &Output) -> Exit {
+    let exit = conclusion.exit();
+    if exit != Exit::Ok {
+        output.talk(&report::text(conclusion));
+    }
+    exit
+}
+
+/// A bundle that was given, or one made of the live log.
+struct Evidence {
+    source: Box<dyn BundleSource>,
+    /// Where the live copy lies.
+    _copy: Option<tempfile::TempDir>,
+}
+
+impl Evidence {
+    async fn of(
+        bundle: Option<&Path>,
+        global: &Global,
+        output: &Output,
+        log: Option<Origin>,
+        scope: &Scope,
+    ) -> Result<Self, CliError> {
+        if let Some(path) = bundle {
+            return Ok(Self { source: open(path)?, _copy: None });
+        }
         let session = session::open(global)?;
         let origin = session.log(log).await?;
         let failed = |source| CliError::WriteFile { path: std::env::temp_dir(), source };
         let folder = tempfile::tempdir().map_err(failed)?;
         let copy = folder.path().join("live");
-        export::export(&session, output, &origin, &copy).await?;
-        verify::verify(&Directory::new(&copy), &policy, &shard, earlier)?
-    };
-    conclusion.show(output)?;
-    Ok(conclusion.exit())
+        export::export(&session, output, Wanted { origin: &origin, scope }, &copy).await?;
+        Ok(Self { source: Box::new(Directory::new(&copy)), _copy: Some(folder) })
+    }
+
+    /// The log that the bundle says it is of.
+    fn origin(&self) -> Result<Origin, CliError> {
+        Ok(ledger::verify::manifest_of(self.source.as_ref())?.log)
+    }
 }
 
 fn read_policy(path: &Path) -> Result<Policy, CliError> {

@@ -162,6 +162,11 @@ impl Objection {
         }
     }
 
+    /// Whether it is about a commit that is not there.
+    pub fn is_about_absence(&self) -> bool {
+        matches!(self, Self::NotRecorded(_) | Self::EndNotRecorded(_) | Self::PositionMissing(_))
+    }
+
     /// A stable name for output.
     pub fn code(&self) -> &'static str {
         match self {

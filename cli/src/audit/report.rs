@@ -54,6 +54,19 @@ fn record(report: &Report) -> Vec<String> {
     if report.declared_gaps > 0 {
         lines.push(format!("  {} lost sequences that the policy names", report.declared_gaps));
     }
+    if let Some(sealed) = &report.sealed {
+        let witnesses: Vec<_> = sealed.cosigned.iter().map(|it| it.witness.to_string()).collect();
+        let by = if witnesses.is_empty() {
+            String::new()
+        } else {
+            format!(", cosigned by {}", witnesses.join(" and "))
+        };
+        lines.push(format!(
+            "  sealed under checkpoint {} with root {}{by}",
+            sealed.size, sealed.root
+        ));
+    }
+    lines.extend(report.completeness().map(|sentence| format!("  {sentence}")));
     lines.extend(report.caveats.iter().map(|caveat| format!("  {caveat}")));
     lines
 }
@@ -133,6 +146,11 @@ fn listed(what: &str, raised: &[&Raised]) -> Vec<String> {
 
 /// For programs.
 pub fn document(conclusion: &Conclusion) -> anyhow::Result<Document> {
+    Ok(Document::record(value(conclusion)?, name(conclusion.verdict()), &[]))
+}
+
+/// The same, as a part of something larger.
+pub fn value(conclusion: &Conclusion) -> anyhow::Result<Value> {
     let verdict = name(conclusion.verdict());
     let approvals: Vec<Value> = conclusion
         .approvals
@@ -171,7 +189,7 @@ pub fn document(conclusion: &Conclusion) -> anyhow::Result<Document> {
                 "about": raised.about, "code": raised.objection.code(), "message": raised.told()})
         })
         .collect();
-    let value = json!({
+    Ok(json!({
         "verdict": verdict,
         "exit_code": conclusion.exit() as u8,
         "record": serde_json::to_value(&conclusion.report)?,
@@ -181,6 +199,5 @@ pub fn document(conclusion: &Conclusion) -> anyhow::Result<Document> {
         "applied": changes,
         "objections": objections,
         "asserted_by_the_server_only": ASSERTED,
-    });
-    Ok(Document::record(value, verdict, &[]))
+    }))
 }

@@ -1,6 +1,6 @@
 //! `audit search`: what happened, newest first.
 
-use crate::args::SearchArguments;
+use super::arguments::SearchArguments;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Document, Output};

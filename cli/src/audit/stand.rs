@@ -7,7 +7,7 @@ use super::verify::verify;
 use super::written_log::write;
 use crate::error::CliError;
 use anyhow::Context as _;
-use ledger::{BundleSource, Envelope, Line, Manifest, Policy, Slug, blob_file, blob_refs};
+use ledger::{BundleSource, Envelope, Kept, Line, Manifest, Policy, Slug, blob_file, blob_refs};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,12 @@ impl Stand {
     pub fn judge(&self, folder: &Path, earlier: Option<&Path>) -> Result<Conclusion, CliError> {
         let earlier = earlier.map(Directory::new);
         let earlier = earlier.as_ref().map(|earlier| earlier as &dyn BundleSource);
-        verify(&Directory::new(folder), &self.policy, &self.shard, earlier)
+        verify(
+            &Directory::new(folder),
+            &self.policy,
+            &self.shard,
+            &Kept { bundle: earlier, ..Kept::default() },
+        )
     }
 
     /// Rewrites the lines, numbers them anew, and leaves out what would give it away.

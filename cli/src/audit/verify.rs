@@ -10,16 +10,17 @@ use super::executions;
 use super::references;
 use super::roots::Roots;
 use crate::error::CliError;
-use ledger::{BundleError, BundleSource, Caveat, Policy, Slug, verify_bundle};
+use ledger::verify::verify_bundle_against;
+use ledger::{BundleError, BundleSource, Caveat, Kept, Policy, Slug};
 
-/// Verifies a bundle under a policy, and against an earlier bundle where there is one.
+/// Verifies a bundle under a policy, and against what was kept from another time.
 pub fn verify(
     source: &dyn BundleSource,
     policy: &Policy,
     shard: &Slug,
-    earlier: Option<&dyn BundleSource>,
+    kept: &Kept<'_>,
 ) -> Result<Conclusion, CliError> {
-    let mut report = verify_bundle(source, policy, shard, earlier)?;
+    let mut report = verify_bundle_against(source, policy, shard, kept)?;
     let evidence = commits::evidence(source, policy, &report.origin, shard)?;
     let blobs = OfBundle(source);
     let roots = Roots::open(&evidence, policy, &blobs);
@@ -145,10 +146,11 @@ mod tests {
         let manifest = manifest.replace("\"tree_size\":12", "\"tree_size\":11");
         fs::write(cut.path().join("bundle.json"), manifest).unwrap();
         let (source, shard) = (Directory::new(cut.path()), "main".parse().unwrap());
-        let alone = verify(&source, &stand.policy, &shard, None).unwrap();
+        let alone = verify(&source, &stand.policy, &shard, &Kept::default()).unwrap();
         assert_eq!(alone.exit() as u8, 0, "{}", report::text(&alone));
         let earlier = Directory::new(stand.path());
-        let compared = verify(&source, &stand.policy, &shard, Some(&earlier)).unwrap();
+        let kept = Kept { bundle: Some(&earlier), ..Kept::default() };
+        let compared = verify(&source, &stand.policy, &shard, &kept).unwrap();
         let text = report::text(&compared);
         assert_eq!(compared.exit() as u8, 8, "{text}");
         assert!(

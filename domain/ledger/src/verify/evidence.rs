@@ -119,6 +119,11 @@ fn opened(
     Ok(verifier.ending_at(sealed))
 }
 
+/// What a bundle says about itself.
+pub fn manifest_of(source: &dyn BundleSource) -> Result<Manifest, BundleError> {
+    Files::list(source)?.manifest(source)
+}
+
 /// Takes in every line that a reader holds, to its end.
 pub fn verify_commits(verifier: &mut Verifier, reader: &mut dyn BufRead) -> io::Result<()> {
     let mut line = Vec::new();

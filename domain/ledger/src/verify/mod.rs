@@ -19,7 +19,9 @@ mod report;
 mod sealing;
 mod signers;
 
-pub use evidence::{Kept, VerifyError, verify_bundle, verify_bundle_against, verify_commits};
+pub use evidence::{
+    Kept, VerifyError, manifest_of, verify_bundle, verify_bundle_against, verify_commits,
+};
 pub use expected::Expected;
 pub use fault::{Fault, Severity};
 pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict};
