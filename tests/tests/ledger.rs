@@ -8,6 +8,7 @@ use scenario::scratch::Scratch;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tokio::sync::OnceCell;
 
 const NAME: &str = "ledger";
 
@@ -18,16 +19,26 @@ struct World {
     scratch: Scratch,
 }
 
-/// A platform with a change that was countersigned and applied.
-async fn world() -> anyhow::Result<World> {
-    let platform = platform(NAME).await?;
-    let scratch = Scratch::new()?;
+/// A change that was countersigned and applied. One for all tests: two at once would drift from under each other.
+async fn applied() -> anyhow::Result<String> {
+    static APPLIED: OnceCell<String> = OnceCell::const_new();
+    APPLIED.get_or_try_init(apply).await.cloned()
+}
+
+async fn apply() -> anyhow::Result<String> {
+    let (platform, scratch) = (platform(NAME).await?, Scratch::new()?);
     let file = scratch.file("a.sql", "CREATE TABLE IF NOT EXISTS public.l (id bigint);\n")?;
     let change = submit(platform, NAME, &file).await?;
     wait_for(platform, &change, "pending_approval").await?;
     approve(platform, "bob", &change).await?;
     approve(platform, "cyd", &change).await?;
     wait_for(platform, &change, "applied").await?;
+    Ok(change)
+}
+
+async fn world() -> anyhow::Result<World> {
+    let (platform, change) = (platform(NAME).await?, applied().await?);
+    let scratch = Scratch::new()?;
     let policy = platform.card.verify_policy.to_str().context("not UTF-8")?.to_owned();
     Ok(World { auditor: platform.as_somebody("auditor")?, policy, change, scratch })
 }
