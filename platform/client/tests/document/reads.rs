@@ -3,8 +3,8 @@
 use crate::documented::{Documented, Form, public_types};
 use countersign_client::reads::ApprovalBody;
 use countersign_client::reads::{
-    AgentBody, AuditPage, ChangeSummary, DataSourceBody, JobBody, LogBody, Page, TrustRootBody,
-    WhoamiBody,
+    AgentBody, AuditPage, ChangeSummary, ConsistencyBody, DataSourceBody, InclusionBody, JobBody,
+    LogBody, Page, TrustRootBody, WhoamiBody,
 };
 use countersign_client::stories::{ApprovalDetail, ChangeAnswer, DataSourceDetail};
 use serde::Serialize;
