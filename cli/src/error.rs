@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::review::Mismatch;
 use client::{ClientError, FieldError};
+use archive::ArchiveError;
 use ledger::tree::ProofLineError;
 use ledger::{BundleError, CheckpointError, PolicyError, VerifyError};
 use std::error::Error;
@@ -169,6 +170,12 @@ pub enum CliError {
     /// A checkpoint is not one, or not one that the policy believes.
     #[error("the checkpoint is not believed")]
     Checkpoint(#[source] CheckpointError),
+    /// The archive failed.
+    #[error("the archive cannot be used")]
+    Archive(#[from] ArchiveError),
+    /// The archive has nothing that is sealed.
+    #[error("the archive holds no checkpoint")]
+    ArchiveEmpty,
     /// query-api sent something that is no proof.
     #[error("query-api sent no proof")]
     ProofMalformed,
@@ -220,6 +227,8 @@ impl CliError {
                 "cli.bundle_unreadable"
             }
             Self::NoLine { .. } | Self::ProofMalformed | Self::Proof(_) => "cli.answer_unreadable",
+            Self::Archive(_) => "cli.archive_unreadable",
+            Self::ArchiveEmpty => "cli.archive_empty",
             Self::NoSuchAggregate(_) => "cli.not_in_evidence",
             Self::PartNotSealed => "cli.part_not_sealed",
             Self::Checkpoint(_) => "cli.checkpoint_not_believed",
@@ -240,7 +249,9 @@ impl CliError {
             | Self::Receipt { .. }
             | Self::Policy { .. } => Exit::Usage,
             Self::NotOpen { .. } => Exit::Conflict,
-            Self::Checkpoint(CheckpointError::Quorum { .. }) | Self::PartNotSealed => {
+            Self::Checkpoint(CheckpointError::Quorum { .. })
+            | Self::PartNotSealed
+            | Self::ArchiveEmpty => {
                 Exit::VerificationIncomplete
             }
             Self::NoSuchAggregate(_) => Exit::NotFound,
@@ -263,7 +274,8 @@ impl CliError {
             | Self::Bundle(_)
             | Self::NoLine { .. }
             | Self::ProofMalformed
-            | Self::Proof(_) => Exit::Failure,
+            | Self::Proof(_)
+            | Self::Archive(_) => Exit::Failure,
             Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
         }
     }
