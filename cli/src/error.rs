@@ -2,8 +2,8 @@
 
 use crate::exit::Exit;
 use crate::review::Mismatch;
-use client::{ClientError, FieldError};
 use archive::ArchiveError;
+use client::{ClientError, FieldError};
 use ledger::tree::ProofLineError;
 use ledger::{BundleError, CheckpointError, PolicyError, VerifyError};
 use std::error::Error;
@@ -251,9 +251,7 @@ impl CliError {
             Self::NotOpen { .. } => Exit::Conflict,
             Self::Checkpoint(CheckpointError::Quorum { .. })
             | Self::PartNotSealed
-            | Self::ArchiveEmpty => {
-                Exit::VerificationIncomplete
-            }
+            | Self::ArchiveEmpty => Exit::VerificationIncomplete,
             Self::NoSuchAggregate(_) => Exit::NotFound,
             Self::Mismatch(_)
             | Self::Checkpoint(_)

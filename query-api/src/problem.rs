@@ -54,7 +54,7 @@ pub fn being_rebuilt() -> Problem {
 /// The archive could not be read.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 pub fn archive_unread(error: ArchiveError) -> Problem {
-    if let ArchiveError::Store { .. } = error {
+    if let ArchiveError::Store { .. } | ArchiveError::Folder { .. } = error {
         tracing::error!(error = %Chain(&error), "the archive is unavailable");
         return Problem::of(&ARCHIVE_UNAVAILABLE).retry_after(RETRY_SECONDS);
     }

@@ -182,3 +182,21 @@ async fn two_copies_are_compared_and_the_past_is_told() -> anyhow::Result<()> {
     assert_ne!(before["state"]["phase"], "applied", "{before}");
     Ok(())
 }
+
+#[tokio::test]
+async fn the_archive_alone_tells_the_same() -> anyhow::Result<()> {
+    let world = world().await?;
+    let live = world.export("live", &[]).await?;
+    let archive = platform(NAME).await?.card.data_dir.join("archive");
+    let folder = archive.to_str().context("not UTF-8")?;
+    let (code, told) = world.audit(&["verify", "--archive", folder]).await?;
+    let (_, of_live) = world.verify(&live, &[]).await?;
+    let size = |told: &Value| told["record"]["sealed"]["size"].as_u64();
+    assert_eq!((code, size(&told) >= size(&of_live)), (0, true), "{told}");
+    let part = world.scratch.path().join("part");
+    let out = part.to_str().context("not UTF-8")?;
+    let export = ["audit", "export", "--archive", folder, "--out", out, "--change", &world.change];
+    world.auditor.run(&export).await?;
+    assert_eq!(world.verify(&part, &[]).await?.0, 0);
+    Ok(())
+}

@@ -40,12 +40,12 @@ use crate::exit::Exit;
 use crate::files;
 use crate::output::{Document, Output};
 use crate::session;
+use archive::Archive;
 pub use arguments::AuditVerb;
 use arguments::{
     CompareArguments, ExportArguments, FromEvidence, ProveArguments, ReplayArguments,
     TimelineArguments, VerifyArguments,
 };
-use archive::Archive;
 use compare::Side;
 use conclusion::Conclusion;
 use directory::Directory;
@@ -111,7 +111,8 @@ async fn verify(
         arguments;
     let policy = read_policy(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
-    let evidence = Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
+    let evidence =
+        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
     let of_log = policy.log(&evidence.origin()?).map_err(VerifyError::Policy)?;
     let (receipts, checkpoints) =
         (kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?);
@@ -176,7 +177,8 @@ async fn replay(
         evidence: FromEvidence { bundle, policy, archive, log, shard },
     } = arguments;
     let policy = read_policy(&policy)?;
-    let evidence = Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
+    let evidence =
+        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
     let source = evidence.source.as_ref();
     // What does not hold is not told.
     let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
@@ -203,8 +205,10 @@ async fn timeline(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let TimelineArguments { change, evidence: FromEvidence { bundle, policy, archive, log, shard } } =
-        arguments;
+    let TimelineArguments {
+        change,
+        evidence: FromEvidence { bundle, policy, archive, log, shard },
+    } = arguments;
     let policy = read_policy(&policy)?;
     let scope = Scope::Change(change.clone());
     let evidence = Evidence::of((bundle.as_deref(), archive), global, output, log, &scope).await?;
@@ -243,7 +247,7 @@ async fn copied_from(
     }
     let session = session::open(global)?;
     let origin = session.log(log).await?;
-    Ok((CopiedFrom::Live(session), origin))
+    Ok((CopiedFrom::Live(Box::new(session)), origin))
 }
 
 fn only_log(folder: &Path) -> Result<Origin, CliError> {

@@ -18,7 +18,7 @@ use trust::encoding::Sha256Digest;
 #[derive(Debug)]
 pub enum CopiedFrom {
     /// query-api, as one person.
-    Live(Session),
+    Live(Box<Session>),
     /// The archive.
     Archive(Archive),
 }

@@ -172,6 +172,63 @@ async fn what_no_checkpoint_covers_is_not_proven() {
     sealed.world.stop().await.unwrap();
 }
 
+/// Names that no tile has, or that would lead out of the archive; and one that has a query.
+const NO_TILES: &[&str] = &[
+    "0/001",
+    "0/001.p/12",
+    "0/002",
+    "1/000",
+    "2/000",
+    "2/000.p/1",
+    "63/000",
+    "256/000",
+    "entries/001",
+    "0",
+    "0/",
+    "0/0",
+    "0/0000",
+    "00/000",
+    "+0/000",
+    "-1/000",
+    "0/000.p/0",
+    "0/000.p/256",
+    "0/000.p/",
+    "0/000.p/011",
+    "0/x000/001",
+    "0/x001",
+    "0//000",
+    "/0/000",
+    "0/000/",
+    "data/000",
+    "entries/..",
+    "../checkpoint",
+    "../../secret",
+    "0/../0/000",
+    "0/../../../secret",
+    "..",
+    ".",
+    "0/./000",
+    "%2e%2e/checkpoint",
+    "%2e%2e/%2e%2e/secret",
+    "..%2fcheckpoint",
+    "..%2f..%2fsecret",
+    "0%2f000",
+    "0/%30%30%30",
+    "0/000%00",
+    "0/000%0a",
+    "%00",
+    "%ff",
+    "%ff/000",
+    "%C0%AE%C0%AE/secret",
+    "..%5csecret",
+    "%252e%252e/secret",
+    "0/000%2ep/70",
+    "0/000?size=1%ff/..",
+    "entries/000%20",
+    "0/x999/x999/x999/x999/x999/x999/999",
+    "0/x009/x007/x199/x254/x740/992",
+];
+
 #[tokio::test]
 async fn a_tile_is_served_as_it_is_kept_and_by_one_name() {
     let sealed = Sealed::start().await.unwrap();
@@ -204,61 +261,7 @@ async fn a_tile_is_served_as_it_is_kept_and_by_one_name() {
 
     let secret = sealed.world.archived("../secret");
     std::fs::write(&secret, b"not a tile").unwrap();
-    for name in [
-        "0/001",
-        "0/001.p/12",
-        "0/002",
-        "1/000",
-        "2/000",
-        "2/000.p/1",
-        "63/000",
-        "256/000",
-        "entries/001",
-        "0",
-        "0/",
-        "0/0",
-        "0/0000",
-        "00/000",
-        "+0/000",
-        "-1/000",
-        "0/000.p/0",
-        "0/000.p/256",
-        "0/000.p/",
-        "0/000.p/011",
-        "0/x000/001",
-        "0/x001",
-        "0//000",
-        "/0/000",
-        "0/000/",
-        "data/000",
-        "entries/..",
-        "../checkpoint",
-        "../../secret",
-        "0/../0/000",
-        "0/../../../secret",
-        "..",
-        ".",
-        "0/./000",
-        "%2e%2e/checkpoint",
-        "%2e%2e/%2e%2e/secret",
-        "..%2fcheckpoint",
-        "..%2f..%2fsecret",
-        "0%2f000",
-        "0/%30%30%30",
-        "0/000%00",
-        "0/000%0a",
-        "%00",
-        "%ff",
-        "%ff/000",
-        "%C0%AE%C0%AE/secret",
-        "..%5csecret",
-        "%252e%252e/secret",
-        "0/000%2ep/70",
-        "0/000?size=1%ff/..",
-        "entries/000%20",
-        "0/x999/x999/x999/x999/x999/x999/999",
-        "0/x009/x007/x199/x254/x740/992",
-    ] {
+    for name in NO_TILES {
         let got = sealed.tile(name).await.unwrap();
         // A query is no part of a name.
         let expected = if name.starts_with("0/000?") { "" } else { "ledger.tile_not_found" };
@@ -312,6 +315,14 @@ async fn a_damaged_archive_proves_nothing() {
     std::fs::rename(&file, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
     assert_eq!(sealed.tile("entries/000").await.unwrap().problem(), internal);
+
+    // What cannot be read is not damaged for all that.
+    let entries = world.archived("tile/entries");
+    std::fs::rename(&entries, world.archived("tile/away")).unwrap();
+    std::fs::write(&entries, b"no folder").unwrap();
+    let got = sealed.tile("entries/001.p/11").await.unwrap();
+    assert_eq!(got.problem(), (503, "ledger.archive_unavailable".to_owned()));
+    assert_eq!(got.header("retry-after"), "1");
 
     // One checkpoint in the place of another, another log's, and none at all.
     let (older, newest) =
