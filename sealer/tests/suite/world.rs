@@ -19,7 +19,7 @@ use trust::keys::PrivateKey;
 
 pub const ORIGIN: &str = "sealed.log";
 const TENANT: &str = "acme";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Signs commits.
 pub fn writer() -> PrivateKey {
