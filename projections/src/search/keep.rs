@@ -54,7 +54,9 @@ async fn kept(folder: &Path, log: Reader, ready: impl FnOnce() + Send) -> anyhow
                 pauses = Pauses::default();
                 loop {
                     let (batch, lost) = source.batch(&mut follower).await;
-                    if let Some(last) = batch.last().map(|entry| entry.seen.position(&log)) {
+                    if let Some(last) =
+                        batch.last().map(|entry| entry.seen.position(&log.identity().origin))
+                    {
                         index = written(index, batch, last).await?;
                     }
                     if let Some(lost) = lost {
