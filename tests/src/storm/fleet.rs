@@ -30,12 +30,13 @@ pub enum Victim {
 
 impl Victim {
     /// Every one that a storm kills.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Service("command-api"),
         Self::Service("workflows"),
         Self::Service("projections"),
         Self::Service("query-api"),
         Self::Service("agent"),
+        Self::Service("sealer"),
         Self::Nats,
         Self::Postgres,
     ];
