@@ -51,6 +51,6 @@ pub(crate) fn writer_at<'a>(
 ) -> Option<&'a PublicKey> {
     writers
         .iter()
-        .find(|writer| (sequence > 0) && writer.key.id() == *key)
+        .find(|writer| writer.covers(sequence) && writer.key.id() == *key)
         .map(|writer| &writer.key)
 }
