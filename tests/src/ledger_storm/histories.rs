@@ -19,7 +19,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack { number: 12, name: "steal the log's key, quorum 2 of 3", deed: key_stolen },
     Attack { number: 12, name: "steal the log's key and one witness's", deed: witness_stolen },
     Attack { number: 12, name: "steal the log's key, checkpoints kept", deed: key_stolen_kept },
-    Attack { number: 12, name: "steal the log's key, quorum none", deed: nobody_asked },
+    Attack { number: 12, name: "steal the log's key, quorum none *", deed: nobody_asked },
 ];
 
 /// Another history from a sequence on, with all keys of the server's side.

@@ -108,8 +108,9 @@ fn is_at(place: &Place, first: &Finding, report: &Report, kept: &[VerifiedCheckp
 /// agree, and the first one after it does not, or has nothing to agree with.
 fn brackets(touched: u64, first: &Finding, report: &Report, kept: &[VerifiedCheckpoint]) -> bool {
     let end = match &first.fault {
-        Fault::Fork { size, .. } | Fault::RootMismatch { size, .. } => *size,
-        Fault::KeptUnchecked { size } => *size,
+        Fault::Fork { size, .. }
+        | Fault::RootMismatch { size, .. }
+        | Fault::KeptUnchecked { size } => *size,
         _ => return false,
     };
     let sizes = || kept.iter().map(|checkpoint| checkpoint.head().size);

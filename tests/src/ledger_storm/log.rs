@@ -125,7 +125,7 @@ impl Log {
                     .get(random.usize(..3))
                     .copied()
                     .unwrap_or(("change", "chg"));
-                let data = self.data(sequence, random)?;
+                let data = self.data(sequence, random);
                 let aggregate = (kind, id(prefix, random.u64(..aggregates))?);
                 self.envelope(sequence, &tenant, aggregate, ("schema.requested", data))?
             };
@@ -143,8 +143,8 @@ impl Log {
         Ok(())
     }
 
-    fn data(&mut self, sequence: u64, random: &mut Rng) -> anyhow::Result<Value> {
-        Ok(match random.u8(..5) {
+    fn data(&mut self, sequence: u64, random: &mut Rng) -> Value {
+        match random.u8(..5) {
             0 | 1 => {
                 let sql = format!("alter table t{} add c int; -- {sequence}", random.u64(..9));
                 let blob = BlobRef::of(sql.as_bytes(), "application/sql");
@@ -154,7 +154,7 @@ impl Log {
             2 => json!({"n": random.u64(..1 << 40), "deep": [{"a": [null, true]}]}),
             3 => json!({"text": "0123456789".repeat(random.usize(..120))}),
             _ => json!({}),
-        })
+        }
     }
 
     /// Version 1 of an aggregate; the caller knows better.

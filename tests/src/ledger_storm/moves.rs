@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use fastrand::Rng;
 use ledger::{Caveat, Envelope, Line, Scope};
 use serde_json::json;
+use std::sync::Arc;
 
 /// The rows.
 pub const ATTACKS: &[Attack] = &[
@@ -31,7 +32,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack { number: 6, name: "cut inside of the last line", deed: cut_inside },
     Attack { number: 7, name: "cut the unsealed end off, receipts kept", deed: cut_unsealed },
-    Attack { number: 7, name: "cut the unsealed end off, nothing kept", deed: cut_unseen },
+    Attack { number: 7, name: "cut the unsealed end off, nothing kept *", deed: cut_unseen },
     Attack { number: 10, name: "transplant to another tenant", deed: to_another_tenant },
     Attack { number: 10, name: "transplant to another aggregate", deed: to_another_aggregate },
     Attack { number: 10, name: "transplant from another log", deed: from_another_log },
@@ -46,7 +47,7 @@ fn without(log: &Log, leaves: impl Fn(&Line) -> bool) -> Vec<Line> {
 fn with_holes(log: &Log, leaves: impl Fn(&Line) -> bool, place: Place) -> anyhow::Result<Attempt> {
     let mut bundle = log.whole()?;
     let lines = log.lines.iter().zip(&log.encoded).filter(|(line, _)| !leaves(line));
-    bundle.lines = lines.map(|(_, bytes)| bytes.clone()).collect();
+    bundle.lines = lines.map(|(_, bytes)| Arc::clone(bytes)).collect();
     Ok(Attempt::new(bundle, place))
 }
 
@@ -103,7 +104,7 @@ fn aggregate_closed(log: &Log, random: &mut Rng) -> anyhow::Result<Attempt> {
 fn copied(log: &Log, random: &mut Rng) -> anyhow::Result<Attempt> {
     let (from, to) = (some(log, random), some(log, random));
     let mut bundle = log.whole()?;
-    let line = bundle.lines.get(index(from)?).context("a line")?.clone();
+    let line = Arc::clone(bundle.lines.get(index(from)?).context("a line")?);
     bundle.lines.insert(index(to)?, line);
     // Beside its original, either of the two is the copy.
     Ok(Attempt::new(bundle, Place::Either(to, from)))

@@ -13,6 +13,7 @@ impl fmt::Display for Report {
         for row in self.attacks.iter().chain(&self.untouched) {
             line(f, row)?;
         }
+        writeln!(f, "* nothing false is shown: the report has to say what it does not prove")?;
         writeln!(f, "\nunattested, by name: edited, and nothing has to be said")?;
         for row in &self.unattested {
             line(f, row)?;

@@ -17,9 +17,9 @@ pub const ATTACKS: &[Attack] = &[
     Attack { number: 13, name: "use the new writer's key too early", deed: new_key },
     Attack { number: 13, name: "sign for the new key with the old", deed: mixed_keys },
     Attack { number: 13, name: "promise with the old key after its end", deed: old_promise },
-    Attack { number: 14, name: "set the writer's clock ahead", deed: ahead },
-    Attack { number: 14, name: "set the writer's clock back", deed: behind },
-    Attack { number: 14, name: "date a checkpoint back", deed: dated_back },
+    Attack { number: 14, name: "set the writer's clock ahead *", deed: ahead },
+    Attack { number: 14, name: "set the writer's clock back *", deed: behind },
+    Attack { number: 14, name: "date a checkpoint back *", deed: dated_back },
 ];
 
 fn sealed_as_it_is(log: &Log, lines: &[Line], place: Place) -> anyhow::Result<Attempt> {
