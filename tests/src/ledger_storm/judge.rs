@@ -118,3 +118,77 @@ fn brackets(touched: u64, first: &Finding, report: &Report, kept: &[VerifiedChec
     let after = sizes().filter(|size| *size >= touched).min();
     (before..touched).contains(&report.agreed_to) && after == Some(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger_storm::forger::index;
+
+    fn log() -> Log {
+        Log::new(60, 3).unwrap()
+    }
+
+    /// The judgement of a kind, whatever the words.
+    fn kind(log: &Log, attempt: &Attempt) -> &'static str {
+        match judge(log, attempt).unwrap() {
+            Outcome::Right => "right",
+            Outcome::Missed(_) => "missed",
+            Outcome::Mislocated(_) => "mislocated",
+            Outcome::FalseAlarm(_) => "false alarm",
+        }
+    }
+
+    fn edited(log: &Log, place: Place) -> Attempt {
+        let mut line = log.lines[index(20).unwrap()].clone();
+        line.payload[9] ^= 1;
+        Attempt::new(log.with_line(20, &line).unwrap(), place)
+    }
+
+    #[test]
+    fn nothing_found_is_missed_and_something_found_is_an_alarm() {
+        let log = log();
+        let untouched = |place| Attempt::new(log.whole().unwrap(), place).kept(&log);
+        assert_eq!(kind(&log, &untouched(Place::Silent)), "right");
+        let somewhere = [Place::At(20), Place::Between(20), Place::Clock(20)];
+        for place in somewhere {
+            assert_eq!(kind(&log, &untouched(place.clone())), "missed", "{place:?}");
+        }
+        assert_eq!(kind(&log, &untouched(Place::Said(Caveat::NotWitnessed))), "missed");
+        assert_eq!(kind(&log, &edited(&log, Place::Silent)), "false alarm");
+        assert_eq!(kind(&log, &edited(&log, Place::Clock(20))), "missed");
+    }
+
+    #[test]
+    fn another_place_is_the_wrong_one() {
+        let log = log();
+        assert_eq!(kind(&log, &edited(&log, Place::At(20))), "right");
+        let others = [
+            Place::At(21),
+            Place::Either(19, 21),
+            Place::Link { touched: 3, next: 21 },
+            Place::Named(&["missing"]),
+        ];
+        for place in others {
+            assert_eq!(kind(&log, &edited(&log, place.clone())), "mislocated", "{place:?}");
+        }
+    }
+
+    /// A bracket has to be the closest that the kept checkpoints give.
+    #[test]
+    fn a_bracket_that_is_too_wide_or_elsewhere_is_the_wrong_one() {
+        let log = log();
+        let other =
+            |envelope: &mut ledger::Envelope| "other".clone_into(&mut envelope.correlation_id);
+        let lines = log.relinked(log.edited(20, other).unwrap()).unwrap();
+        let forged = |touched| {
+            Attempt::new(log.under_genuine(&lines).unwrap(), Place::Between(touched)).kept(&log)
+        };
+        assert_eq!(kind(&log, &forged(20)), "right");
+        assert_eq!(kind(&log, &forged(2)), "mislocated");
+        assert_eq!(kind(&log, &forged(58)), "mislocated");
+        // Whoever keeps nothing has the whole log for a bracket: the storm must not take that for the closest.
+        let mut nothing_kept = forged(20);
+        nothing_kept.checkpoints.clear();
+        assert_eq!(kind(&log, &nothing_kept), "mislocated");
+    }
+}
