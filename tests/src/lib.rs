@@ -11,6 +11,7 @@ pub mod demo;
 pub mod forged;
 pub mod http;
 pub mod latency;
+pub mod ledger_storm;
 pub mod platform;
 pub mod proxy;
 pub mod running;

@@ -49,8 +49,17 @@ pub fn storm(words: &[String]) -> Result<()> {
             let options = [("--rounds", UNREST_ROUNDS), ("--seed", UNREST_SEED)];
             appender("storm cluster", UNREST, &numbers(rest, &options)?)
         }
+        "ledger" => record(words),
         _ => scenario("storm", words),
     }
+}
+
+/// The storm over the ledger takes no server, so that nothing else has to be built for it.
+fn record(words: &[String]) -> Result<()> {
+    let program = ["run", "--quiet", "-p", "countersign-tests", "--bin", "storm", "--"];
+    let words = words.iter().map(String::as_str);
+    let mut command = steps::cargo(program.into_iter().chain(words));
+    steps::run("storm ledger", &mut command)
 }
 
 /// `--name N` each, as the variables that a test reads.

@@ -73,6 +73,6 @@ pub use tree::{
     Tree, TreeHead, leaf_hash,
 };
 pub use verify::{
-    Caveat, Expected, Fault, Finding, Kept, Report, Sealed, Severity, Verdict, Verifier,
-    VerifyError, verify_bundle, verify_bundle_against, verify_commits,
+    Bounds, Caveat, Expected, Fault, Finding, Kept, Report, Sealed, SealedTime, Severity, Times,
+    Verdict, Verifier, VerifyError, verify_bundle, verify_bundle_against, verify_commits,
 };

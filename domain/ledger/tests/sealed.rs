@@ -26,8 +26,8 @@ fn a_sealed_log_is_intact_without_a_caveat() {
     assert_eq!(report.verdict, Verdict::Intact, "{:?}", report.findings);
     assert_eq!(report.caveats, []);
     let sealed = report.sealed.unwrap();
-    assert_eq!((sealed.size, sealed.sealed_at, sealed.is_witnessed), (40, Some(SEALED), true));
-    assert_eq!(sealed.cosigned[0].unix_seconds, SEALED + 1);
+    assert_eq!((sealed.size, sealed.sealed_at, sealed.is_witnessed), (40, Some(SEALED + 40), true));
+    assert_eq!(sealed.cosigned[0].unix_seconds, SEALED + 41);
 }
 
 #[test]
@@ -345,6 +345,19 @@ fn a_kept_receipt_is_asked_again_as_a_leaf() {
     assert_eq!(report.first_bad().unwrap().sequence, Some(9));
     let report = ask(&log.range(20, 30).unwrap(), &receipts[..1]);
     assert_eq!((report.exit_code(), codes(&report)), (8, vec!["receipt_missing"]));
+    // Its signature covers log, sequence and hash; of the rest the commit knows.
+    let retold: [fn(&mut Receipt); 3] = [
+        |receipt| receipt.version += 1,
+        |receipt| receipt.time = receipt.time.plus_seconds(1),
+        |receipt| receipt.aggregate.kind = "approval".parse().unwrap(),
+    ];
+    for retell in retold {
+        let mut receipt = receipts[8].clone();
+        retell(&mut receipt);
+        let report = ask(&whole, &[receipt]);
+        assert_eq!((report.exit_code(), codes(&report)), (7, vec!["receipt_invalid"]));
+        assert_eq!(report.first_bad().unwrap().sequence, Some(9));
+    }
     let mut unsigned = promised;
     unsigned.sequence = 10;
     let report = ask(&whole, &[unsigned]);

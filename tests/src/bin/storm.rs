@@ -1,7 +1,9 @@
 //! `cargo xtask storm kills --changes N --seed S`: everything is killed while changes go through.
+//! `cargo xtask storm ledger --n N --seed S`: the record is attacked, and the verifier has to find where.
 #![expect(clippy::print_stdout, reason = "its report is there to be read")]
 
 use clap::{Parser, Subcommand};
+use scenario::ledger_storm;
 use scenario::storm::{Plan, Report, rage};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -27,15 +29,38 @@ enum Storm {
         #[arg(long, default_value_t = 5)]
         kills_each: usize,
     },
+    /// Random attacks on sealed logs in memory: each is to be detected, where it is, and nothing else.
+    Ledger {
+        /// How many.
+        #[arg(long, default_value_t = 2_000)]
+        n: usize,
+        /// Of every random choice.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Commits of the large log; most attacks are on smaller ones.
+        #[arg(long, default_value_t = 1_000)]
+        commits: u64,
+    },
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     chassis::process::install_crypto();
-    let Storm::Kills { changes, seed, kills_each } = Arguments::parse().command;
-    let report = rage(Plan { changes, seed, kills_each }, |line| println!("{line}")).await?;
-    print(&report);
-    Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let holds = match Arguments::parse().command {
+        Storm::Kills { changes, seed, kills_each } => {
+            let plan = Plan { changes, seed, kills_each };
+            let report = rage(plan, |line| println!("{line}")).await?;
+            print(&report);
+            report.holds()
+        }
+        Storm::Ledger { n, seed, commits } => {
+            let plan = ledger_storm::Plan { instances: n, seed, commits };
+            let report = ledger_storm::rage(plan, |line| println!("{line}\n"))?;
+            print!("{report}");
+            report.holds()
+        }
+    };
+    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print(report: &Report) {

@@ -7,7 +7,7 @@ use crate::condemn::Commit;
 use std::collections::BTreeMap;
 use trust::encoding::Sha256Digest;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Named {
     size: u64,
     sequence: u64,
@@ -16,7 +16,7 @@ struct Named {
 }
 
 /// Every blob named so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct NamedBlobs(BTreeMap<Sha256Digest, Named>);
 
 impl NamedBlobs {

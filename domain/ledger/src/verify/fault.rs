@@ -190,7 +190,7 @@ pub enum Fault {
     /// Nothing is here of what a part is about.
     #[error("the bundle holds no commit of {0}")]
     ScopeEmpty(Scope),
-    /// A receipt that the verifier kept is not one of the log's writers.
+    /// A receipt that the verifier kept is not one of the log's writers, or says of its commit what is not so.
     #[error("the kept receipt is not the log's")]
     ReceiptInvalid(#[source] ReceiptError),
     /// A kept receipt names another message at this sequence.

@@ -41,7 +41,10 @@ impl Verifier {
         }
         let parsed = CheckpointNote::parse(note);
         let sealed = match parsed.clone().and_then(|note| note.verify(&self.policy)) {
-            Ok(verified) => Some(Sealed::of(&verified)),
+            Ok(verified) => {
+                self.clocks.add(&verified);
+                Some(Sealed::of(&verified))
+            }
             Err(error) => {
                 // The log did sign it: it binds the log, though it may have signed another one too.
                 let is_signed = matches!(error, CheckpointError::Quorum { .. });
@@ -81,6 +84,7 @@ impl Verifier {
         if checkpoint.origin == self.log.origin {
             self.sealing.want(&kept.head(), Seal::Kept);
             self.kept.push(kept.head());
+            self.clocks.add(kept);
         } else {
             let fault = Fault::Checkpoint(CheckpointError::Origin(checkpoint.origin.clone()));
             self.add(None, None, None, fault);
@@ -98,7 +102,7 @@ impl Verifier {
             Err(ReceiptError::OtherLog)
         };
         match verified {
-            Ok(()) => self.receipts.entry(receipt.sequence).or_default().push(receipt.hash),
+            Ok(()) => self.receipts.entry(receipt.sequence).or_default().push(receipt.clone()),
             Err(error) => {
                 self.add(None, Some(receipt.sequence), None, Fault::ReceiptInvalid(error));
             }
@@ -194,6 +198,9 @@ impl Verifier {
         }
         if self.scope != Scope::Log {
             caveats.push(Caveat::LaterUnknown);
+        }
+        if self.clocks.disagree() {
+            caveats.push(Caveat::ClocksDisagree);
         }
         caveats
     }

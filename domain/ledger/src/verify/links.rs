@@ -43,7 +43,7 @@ struct Seen {
 }
 
 /// The head of every aggregate, and what had been lost by then.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Links {
     seen: BTreeMap<String, Seen>,
     /// Lost sequences that already explain a missing version: one message is one version.

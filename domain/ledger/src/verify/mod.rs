@@ -18,6 +18,7 @@ mod proofs;
 mod report;
 mod sealing;
 mod signers;
+mod times;
 
 pub use evidence::{
     Kept, VerifyError, manifest_of, verify_bundle, verify_bundle_against, verify_commits,
@@ -25,6 +26,7 @@ pub use evidence::{
 pub use expected::Expected;
 pub use fault::{Fault, Severity};
 pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict};
+pub use times::{Bounds, CLOCK_TOLERANCE_SECONDS, SealedTime, Times};
 
 use crate::bundle::Scope;
 use crate::condemn::Commit;
@@ -33,6 +35,7 @@ use crate::identity::LogIdentity;
 use crate::line::Line;
 use crate::name::{Origin, Slug};
 use crate::policy::{LogPolicy, Policy, PolicyError};
+use crate::receipt::Receipt;
 use crate::tree::TreeHead;
 use blobs::NamedBlobs;
 use links::{Link, Links, Lost};
@@ -42,10 +45,11 @@ use report::Findings;
 use sealing::Sealing;
 use signers::Signers;
 use std::collections::{BTreeMap, BTreeSet};
+use times::Clocks;
 use trust::encoding::Sha256Digest;
 
-/// A verification under way.
-#[derive(Debug)]
+/// A verification under way. A clone goes on from the same place, so that a long one can be taken up again.
+#[derive(Debug, Clone)]
 pub struct Verifier {
     log: LogIdentity,
     policy: LogPolicy,
@@ -60,7 +64,8 @@ pub struct Verifier {
     proofs: Option<Proofs>,
     expected: Option<Expected>,
     kept: Vec<TreeHead>,
-    receipts: BTreeMap<u64, Vec<CommitHash>>,
+    receipts: BTreeMap<u64, Vec<Receipt>>,
+    clocks: Clocks,
     /// Of the change that a part is about, the highest version without a gap, by subject: two tenants could use one id.
     complete_to: BTreeMap<String, u64>,
     order: Order,
@@ -95,6 +100,7 @@ impl Verifier {
             expected: None,
             kept: Vec::new(),
             receipts: BTreeMap::new(),
+            clocks: Clocks::new(log.max_merge_delay_seconds),
             complete_to: BTreeMap::new(),
             order: Order::default(),
             links: Links::default(),
@@ -137,7 +143,8 @@ impl Verifier {
         if self.gaps.contains(&line.sequence) {
             self.add_for(&line, Fault::GapPresent);
         }
-        let hash = self.compare(&line);
+        let promised = self.receipts.remove(&line.sequence).unwrap_or_default();
+        let hash = self.compare(&line, &promised);
         if !is_next {
             return None;
         }
@@ -147,7 +154,14 @@ impl Verifier {
                 self.add_for(&line, fault);
             }
         }
-        self.judge(&line, hash)
+        let commit = self.judge(&line, hash)?;
+        for receipt in promised.iter().filter(|receipt| receipt.hash == hash) {
+            // Its signature covers log, sequence and hash; what else it says, the commit says or nobody.
+            if let Err(error) = receipt.describes(&commit) {
+                self.add_for(&line, Fault::ReceiptInvalid(error));
+            }
+        }
+        Some(commit)
     }
 
     /// Ends the lines; blobs may follow. Called by [`Self::finish`] if the caller did not.
@@ -219,6 +233,8 @@ impl Verifier {
             blobs_named,
             blobs_checked,
             declared_gaps: self.lost.declared,
+            agreed_to: self.sealing.agreed(),
+            times: self.clocks.into_times(),
             tampering,
             incompleteness,
             findings: self.findings.into_list(),
@@ -239,6 +255,7 @@ impl Verifier {
                     self.add_for(line, Fault::Unlinked { expected, found });
                 }
                 self.follow_change(line, &commit);
+                self.clocks.compare(commit.sequence, &commit.envelope.time);
                 if commit.sequence == 1 && !opens_the_log(&commit) {
                     self.add_for(line, Fault::NotOpened);
                 }
@@ -267,7 +284,7 @@ impl Verifier {
     }
 
     /// Compares a line with what is expected and proven at its sequence; answers the hash of its payload.
-    fn compare(&mut self, line: &Line) -> CommitHash {
+    fn compare(&mut self, line: &Line, promised: &[Receipt]) -> CommitHash {
         let found = CommitHash::of(&line.payload);
         if let Some(seen) = &mut self.seen {
             seen.insert(line.sequence, found);
@@ -276,9 +293,9 @@ impl Verifier {
         if let Some(earlier) = earlier.filter(|earlier| *earlier != found) {
             self.add_for(line, Fault::Rewritten { earlier, found });
         }
-        for receipt in self.receipts.remove(&line.sequence).unwrap_or_default() {
-            if receipt != found {
-                self.add_for(line, Fault::ReceiptContradicted { receipt, found });
+        for Receipt { hash: receipt, .. } in promised {
+            if *receipt != found {
+                self.add_for(line, Fault::ReceiptContradicted { receipt: *receipt, found });
             }
         }
         let fault = self.proofs().and_then(|proofs| proofs.check(line.sequence, &found));

@@ -18,7 +18,7 @@ struct Jump {
 }
 
 /// The place in the log.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Order {
     last: u64,
     jump: Option<Jump>,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const WAITING: usize = 1_024;
 
 /// Proofs whose line has not come yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Proofs {
     head: TreeHead,
     /// Whether a line without a proof is a finding.

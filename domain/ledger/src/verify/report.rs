@@ -1,6 +1,7 @@
 //! What a verification found, and the verdict that follows from it.
 
 use super::fault::{Fault, Severity};
+use super::times::Times;
 use crate::bundle::Scope;
 use crate::checkpoint::Cosigned;
 use crate::hash::CommitHash;
@@ -103,6 +104,8 @@ pub enum Caveat {
     NotWitnessed,
     /// A part of the log: whether its aggregates have later versions, and what else the log holds, it cannot show.
     LaterUnknown,
+    /// Commits claim times that the checkpoints exclude: one of the clocks is wrong, or somebody lies about time.
+    ClocksDisagree,
     /// Blobs were not given to the verifier.
     BlobsNotChecked,
     /// Statements and trust roots in the bundle were not verified.
@@ -118,6 +121,9 @@ impl fmt::Display for Caveat {
             }
             Self::NotWitnessed => "not witnessed: forks show only against checkpoints you kept",
             Self::LaterUnknown => "a part of the log: later versions are unknown",
+            Self::ClocksDisagree => {
+                "clocks disagree: commits claim times that the checkpoints exclude; times are bounds at best"
+            }
             Self::BlobsNotChecked => "blobs were not checked",
             Self::StatementsNotChecked => "statements and trust roots were not checked",
         })
@@ -170,6 +176,11 @@ pub struct Report {
     pub blobs_checked: u64,
     /// Lost sequences that the policy file names, so that they are no finding.
     pub declared_gaps: u64,
+    /// The largest size up to which the log's and every kept checkpoint agreed with the messages: whatever differs first
+    /// comes after it, and not after the size that the first `root_mismatch` or `fork` names. 0 where none agreed.
+    pub agreed_to: u64,
+    /// When messages were taken in, as far as checkpoints say.
+    pub times: Times,
     /// Findings that prove tampering, listed or not.
     pub tampering: u64,
     /// Findings of something missing, listed or not.
@@ -210,7 +221,7 @@ impl Report {
 }
 
 /// Gathers findings, in bounded memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Findings {
     tampering: Vec<Finding>,
     incompleteness: Vec<Finding>,

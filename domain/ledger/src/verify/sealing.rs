@@ -15,9 +15,12 @@ pub(super) enum Seal {
 }
 
 /// A tree that grows with the lines until the last root is compared, then rests.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sealing {
     tree: Tree,
+    /// The largest size at which every root that was compared up to there agreed.
+    agreed: u64,
+    has_differed: bool,
     /// A message is missing or unreadable, so that no later root can be made.
     is_broken: bool,
     wanted: BTreeMap<u64, Vec<(Seal, NodeHash)>>,
@@ -25,7 +28,13 @@ pub(super) struct Sealing {
 
 impl Sealing {
     pub(super) fn new() -> Self {
-        Self { tree: Tree::empty(), is_broken: false, wanted: BTreeMap::new() }
+        Self {
+            tree: Tree::empty(),
+            agreed: 0,
+            has_differed: false,
+            is_broken: false,
+            wanted: BTreeMap::new(),
+        }
     }
 
     /// Asks for a comparison once the tree has that size. A tree without leaves agrees with every log.
@@ -65,6 +74,11 @@ impl Sealing {
         found
     }
 
+    /// How far a checkpoint says that every message is the one that was sealed. What differs first comes after it.
+    pub(super) fn agreed(&self) -> u64 {
+        self.agreed
+    }
+
     fn rests(&self) -> bool {
         self.is_broken || self.wanted.is_empty()
     }
@@ -92,8 +106,13 @@ impl Sealing {
         }
         let Some(roots) = self.wanted.remove(&self.tree.size()) else { return Vec::new() };
         let (size, found) = (self.tree.size(), self.tree.root());
-        let others = roots.into_iter().filter(|(_, root)| *root != found);
+        let others: Vec<_> = roots.into_iter().filter(|(_, root)| *root != found).collect();
+        self.has_differed |= !others.is_empty();
+        if !self.has_differed {
+            self.agreed = size;
+        }
         others
+            .into_iter()
             .map(|(seal, root)| match seal {
                 Seal::Own => Fault::RootMismatch { size, sealed: root, found },
                 Seal::Kept => Fault::Fork { size, kept: root, found },

@@ -6,6 +6,7 @@
 use crate::hash::CommitHash;
 use crate::signature::{hash_is_signed, hash_is_signed_by};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use trust::keys::{KeyId, NamedSignature, PublicKey};
 use trust::prepared::PreparedKey;
 
@@ -15,10 +16,10 @@ const WORTH_A_TABLE: u32 = 256;
 const MOST_TABLES: usize = 8;
 
 /// The keys that have signed lines so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Signers {
     seen: BTreeMap<KeyId, u32>,
-    prepared: BTreeMap<KeyId, PreparedKey>,
+    prepared: BTreeMap<KeyId, Arc<PreparedKey>>,
 }
 
 impl Signers {
@@ -39,7 +40,7 @@ impl Signers {
         let seen = self.seen.entry(id).or_default();
         *seen = seen.saturating_add(1);
         if *seen >= WORTH_A_TABLE && self.prepared.len() < MOST_TABLES {
-            self.prepared.insert(id, PreparedKey::new(*writer));
+            self.prepared.insert(id, Arc::new(PreparedKey::new(*writer)));
         }
         hash_is_signed(writer, hash, signature)
     }

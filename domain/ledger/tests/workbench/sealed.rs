@@ -12,7 +12,8 @@ use countersign_ledger::{
 use std::collections::BTreeMap;
 use trust::keys::PrivateKey;
 
-pub const SEALED: u64 = 1_795_000_000;
+/// When a log of no commit would have been sealed: each commit takes a second, and is sealed at once.
+pub const SEALED: u64 = 1_795_158_000;
 pub const SIZE: usize = 40;
 
 pub fn log_key() -> PrivateKey {
@@ -58,9 +59,10 @@ impl SealedLog {
     /// The note of a head, cosigned by the witness.
     pub fn note(&self, head: &TreeHead) -> anyhow::Result<CheckpointNote> {
         let checkpoint = Checkpoint::new(self.bench.origin.clone(), head);
-        let mut note = checkpoint.seal(&log_key(), SEALED)?;
+        let sealed_at = SEALED + head.size;
+        let mut note = checkpoint.seal(&log_key(), sealed_at)?;
         let text = note.note().text().to_owned();
-        note.add(cosign(&text, &"witness.example".parse()?, &witness_key(), SEALED + 1))?;
+        note.add(cosign(&text, &"witness.example".parse()?, &witness_key(), sealed_at + 1))?;
         Ok(note)
     }
 
