@@ -12,10 +12,10 @@
 use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointNote};
 use crate::cosignature::{cosign, cosigned_at};
 use crate::name::Origin;
-use crate::note::{KeyName, MAX_NOTE_BYTES, Note, NoteSignature};
+use crate::note::{KeyName, MAX_NOTE_BYTES, Note, NoteSignature, SignatureKind, key_hash};
 use crate::tree::{Consistency, NodeHash, ProofError, TreeHead};
 use std::fmt;
-use trust::encoding::Sha256Digest;
+use trust::encoding::{Sha256Digest, to_base64};
 use trust::keys::{PrivateKey, PublicKey};
 
 /// Most hashes of a proof in one request.
@@ -206,6 +206,13 @@ pub struct KnownLog {
     pub keys: Vec<PublicKey>,
 }
 
+impl KnownLog {
+    /// The checkpoint with the lines of the log's own keys only; none if there is none of them.
+    pub fn attested(&self, note: &CheckpointNote) -> Option<CheckpointNote> {
+        note.with(own_lines(note, self)).ok()
+    }
+}
+
 /// SHA-256 of an origin in lower-case hexadecimal: how a witness's addresses and files name a log.
 pub fn origin_hash(origin: &Origin) -> String {
     hex::encode(Sha256Digest::of(origin.as_str().as_bytes()).as_bytes())
@@ -232,6 +239,14 @@ impl Cosigner {
     /// Its public key.
     pub fn public(&self) -> PublicKey {
         self.key.public()
+    }
+
+    /// Its key as other programs take it: C2SP's `<name>+<hash>+<base64 of kind and key>`.
+    pub fn verifier_key(&self) -> String {
+        let key = self.public();
+        let hash = key_hash(self.name.as_str(), SignatureKind::Cosignature, &key);
+        let bytes = [&[SignatureKind::Cosignature.byte()], key.point().as_slice()].concat();
+        format!("{}+{}+{}", self.name, hex::encode(hash), to_base64(&bytes))
     }
 }
 
