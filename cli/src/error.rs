@@ -37,6 +37,9 @@ pub const CODES: &[&str] = &[
     "cli.request_invalid",
     "cli.sql_too_large",
     "cli.timed_out",
+    "cli.witness_state_damaged",
+    "cli.witness_state_in_use",
+    "cli.witness_state_of_another",
 ];
 
 /// Why a command failed.
@@ -186,6 +189,10 @@ pub enum CliError {
     /// The evidence holds no such aggregate.
     #[error("the evidence holds no good commit of {0}")]
     NoSuchAggregate(String),
+    /// What a witness cosigned is not known.
+    #[cfg(feature = "witness")]
+    #[error(transparent)]
+    Witness(#[from] crate::witness::StateError),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -224,6 +231,8 @@ impl CliError {
             Self::PartNotSealed => "cli.part_not_sealed",
             Self::Checkpoint(_) => "cli.checkpoint_not_believed",
             Self::Receipt { .. } => "cli.receipt_invalid",
+            #[cfg(feature = "witness")]
+            Self::Witness(error) => error.code(),
             Self::Other(error) if error.is::<PortTaken>() => "cli.port_taken",
             Self::Other(error) => error.downcast_ref().map_or("cli.failed", client_code),
         }
@@ -264,6 +273,8 @@ impl CliError {
             | Self::NoLine { .. }
             | Self::ProofMalformed
             | Self::Proof(_) => Exit::Failure,
+            #[cfg(feature = "witness")]
+            Self::Witness(_) => Exit::Failure,
             Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
         }
     }
