@@ -2,7 +2,6 @@
 
 use super::desk::{Answer, Desk};
 use crate::clock;
-use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
@@ -75,14 +74,12 @@ async fn add_checkpoint(State(Shared { desk, failed }): State<Shared>, body: Bod
         let now = clock::now().datetime().timestamp();
         desk.add_checkpoint(&body, u64::try_from(now).unwrap_or_default())
     });
-    match decided.await.context("the decision").ok().flatten() {
-        Some(answer) => answer,
-        None => {
-            // What is on the disk is not known any more; the next start reads it.
-            failed.cancel();
-            Answer::text(500, "the witness cannot keep what it would cosign\n")
-        }
+    if let Ok(Some(answer)) = decided.await {
+        return answer;
     }
+    // What is on the disk is not known any more; the next start reads it.
+    failed.cancel();
+    Answer::text(500, "the witness cannot keep what it would cosign\n")
 }
 
 impl IntoResponse for Answer {

@@ -128,6 +128,8 @@ fn ready(desk: &Desk, address: SocketAddr, output: &Output) -> anyhow::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Arguments;
+    use clap::Parser as _;
     use trust::keys::PrivateKey;
 
     #[test]
@@ -137,6 +139,19 @@ mod tests {
         assert_eq!(log(&format!("a.b={key}")), Ok(("a.b".parse().unwrap(), key)));
         for wrong in ["", "a.b", "a.b=", "A=x", &format!("={key}"), &format!("a b={key}")] {
             assert!(log(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_witness_has_a_key_a_name_a_state_and_a_log() {
+        let line = |rest: &str| {
+            let line = format!("countersign witness --key k.pem --state s {rest}");
+            Arguments::try_parse_from(line.split_whitespace())
+        };
+        let log = format!("--log a.b={}", PrivateKey::from_seed(&[7; 32]).public());
+        assert!(line(&format!("--name w.example/1 {log} {log} --listen [::]:0")).is_ok());
+        for wrong in [log.clone(), "--name w".to_owned(), format!("--name a+b {log}")] {
+            assert_eq!(line(&wrong).map_err(|error| error.exit_code()).err(), Some(2), "{wrong}");
         }
     }
 

@@ -190,7 +190,7 @@ mod tests {
         _folder: tempfile::TempDir,
     }
 
-    async fn shop(quorum: usize) -> Shop {
+    fn shop(quorum: usize) -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let archive = Archive::in_folder(folder.path(), &"sealed.log".parse().unwrap()).unwrap();
         let (sender, target) = watch::channel(None);
@@ -212,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_quorum_the_newest_is_shown_at_once() {
-        let mut shop = shop(0).await;
+        let mut shop = shop(0);
         for size in [3, 5] {
             shop.showing.show(Some(&note(size))).await.unwrap();
             assert_eq!((shop.shown().await, shop.asked()), (Some(note(size)), Some(size)));
@@ -221,7 +221,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_shown_before_a_quorum_has_cosigned_one_and_the_same() {
-        let mut shop = shop(2).await;
+        let mut shop = shop(2);
         let (three, five) = (note(3), note(5));
         shop.showing.show(Some(&three)).await.unwrap();
         shop.showing.collect(&three, line(1, &three, 1));
@@ -239,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_beyond_the_quorum_is_added_and_none_is_lost_at_a_restart() {
-        let mut shop = shop(1).await;
+        let mut shop = shop(1);
         let three = note(3);
         shop.showing.show(Some(&three)).await.unwrap();
         for seed in [1, 2] {
@@ -260,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_shown_never_gets_smaller() {
-        let mut shop = shop(0).await;
+        let mut shop = shop(0);
         let five = note(5);
         shop.archive.replace_checkpoint(Bytes::from(five.to_string())).await.unwrap();
         assert!(shop.showing.look(&mut Pauses::default(), &CancellationToken::new()).await);

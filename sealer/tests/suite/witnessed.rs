@@ -8,7 +8,7 @@ use ledger::{CheckpointNote, LogPolicy, VerifiedCheckpoint};
 use std::path::Path;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the archive shows as the newest.
 async fn shown(world: &World) -> anyhow::Result<Option<CheckpointNote>> {

@@ -13,6 +13,7 @@ use event_log::{Checkpoints, EventLog, Reader, Request, Target, open_log};
 use ledger::{
     CheckpointNote, LogIdentity, LogPolicy, Origin, RequestDigest, Tree, VerifiedCheckpoint, Writer,
 };
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use trust::keys::PrivateKey;
 
 pub const ORIGIN: &str = "sealed.log";
 const TENANT: &str = "acme";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Signs commits.
 pub fn writer() -> PrivateKey {
@@ -158,12 +159,13 @@ impl World {
             writer().public(),
         );
         for witness in witnesses {
-            text += &format!(
-                "[[witness]]\nname = \"{}\"\nspki = \"{}\"\nurl = \"{}\"\n",
+            writeln!(
+                text,
+                "[[witness]]\nname = \"{}\"\nspki = \"{}\"\nurl = \"{}\"",
                 witness.name,
                 witness.key.public(),
                 witness.url(),
-            );
+            )?;
         }
         let config = folder.join(format!("{name}.toml"));
         devkit::folder::write_private(&config, text.as_bytes())?;
