@@ -10,7 +10,6 @@ use crate::servers::{actor, identity};
 use crate::statistics::rate;
 use anyhow::Context as _;
 use event_log::Followed;
-use ledger::Position;
 use projections::PageRequest;
 use projections::search::{Filter, Scope, Search, SearchIndex};
 use scenario::scratch::Scratch;
@@ -21,9 +20,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "search";
-/// Commits of the log in one commit of the index, as the worker has it.
+/// Commits of the log in one commit of the index, as the worker has it when it is busy.
 const SMALL: usize = 1_000;
-/// The same in larger ones, each a larger segment.
+/// The same as the worker has it while it catches up, which commits once a second.
 const LARGE: usize = 20_000;
 /// Documents of a run in small ones, as a part of those that are searched.
 const PART: usize = 10;
@@ -83,7 +82,7 @@ pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
 fn written(batch: usize, indexed: &Indexed, runs: usize) -> anyhow::Result<Figure> {
     let (batch, documents) = (counted(batch), counted(indexed.documents));
     let configuration = format!(
-        "{batch} commits of the log in a commit of the index, one thread, up to {documents} documents, from memory"
+        "{batch} commits of the log in a commit of the index, two threads, up to {documents} documents, from memory"
     );
     let unit = (indexed.rates.as_slice(), "documents/s");
     let part = indexed.documents / u64::try_from(runs)?;
@@ -124,11 +123,10 @@ fn index(folder: &Path, batch: usize, runs: usize, documents: usize) -> anyhow::
         while written < part {
             let made = history.take(batch)?;
             let commits: Vec<_> = made.into_iter().map(Made::followed).collect();
-            let last = position(&commits)?;
-            indexed.last = last.sequence;
+            indexed.last = last(&commits)?;
             written += commits.iter().map(events).sum::<u64>();
             let started = Instant::now();
-            index.write_commits(commits, last)?;
+            index.write_commits(commits)?;
             took += started.elapsed();
         }
         indexed.documents += written;
@@ -139,9 +137,9 @@ fn index(folder: &Path, batch: usize, runs: usize, documents: usize) -> anyhow::
     Ok(indexed)
 }
 
-fn position(batch: &[Followed]) -> anyhow::Result<Position> {
+fn last(batch: &[Followed]) -> anyhow::Result<u64> {
     match batch.last().context("an empty batch")? {
-        Followed::Commit(recorded) => Ok(recorded.position()),
+        Followed::Commit(recorded) => Ok(recorded.sequence),
         Followed::Condemned(condemned) => anyhow::bail!("condemned: {condemned:?}"),
     }
 }

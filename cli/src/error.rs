@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::review::Mismatch;
+use archive::ArchiveError;
 use client::{ClientError, FieldError};
 use ledger::tree::ProofLineError;
 use ledger::{BundleError, CheckpointError, PolicyError, VerifyError};
@@ -9,38 +10,6 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use trust::keys::KeyError;
-
-/// Every code of the command line itself: a list for tests, which hold it against the error catalogue.
-#[cfg_attr(not(test), expect(dead_code, reason = "read by tests, here and of the repository"))]
-pub const CODES: &[&str] = &[
-    "cli.answer_unreadable",
-    "cli.api_unreachable",
-    "cli.approval_mismatch",
-    "cli.bundle_tampered",
-    "cli.bundle_unreadable",
-    "cli.config_invalid",
-    "cli.confirmation_needed",
-    "cli.failed",
-    "cli.file_exists",
-    "cli.file_unreadable",
-    "cli.file_unwritable",
-    "cli.interrupted",
-    "cli.key_file_open_to_others",
-    "cli.key_invalid",
-    "cli.log_unknown",
-    "cli.no_token",
-    "cli.not_confirmed",
-    "cli.not_open_for_approval",
-    "cli.policy_invalid",
-    "cli.port_taken",
-    "cli.randomness",
-    "cli.request_invalid",
-    "cli.sql_too_large",
-    "cli.timed_out",
-    "cli.witness_state_damaged",
-    "cli.witness_state_in_use",
-    "cli.witness_state_of_another",
-];
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +141,12 @@ pub enum CliError {
     /// A checkpoint is not one, or not one that the policy believes.
     #[error("the checkpoint is not believed")]
     Checkpoint(#[source] CheckpointError),
+    /// The archive failed.
+    #[error("the archive cannot be used")]
+    Archive(#[from] ArchiveError),
+    /// The archive has nothing that is sealed.
+    #[error("the archive holds no checkpoint")]
+    ArchiveEmpty,
     /// query-api sent something that is no proof.
     #[error("query-api sent no proof")]
     ProofMalformed,
@@ -227,6 +202,8 @@ impl CliError {
                 "cli.bundle_unreadable"
             }
             Self::NoLine { .. } | Self::ProofMalformed | Self::Proof(_) => "cli.answer_unreadable",
+            Self::Archive(_) => "cli.archive_unreadable",
+            Self::ArchiveEmpty => "cli.archive_empty",
             Self::NoSuchAggregate(_) => "cli.not_in_evidence",
             Self::PartNotSealed => "cli.part_not_sealed",
             Self::Checkpoint(_) => "cli.checkpoint_not_believed",
@@ -249,9 +226,9 @@ impl CliError {
             | Self::Receipt { .. }
             | Self::Policy { .. } => Exit::Usage,
             Self::NotOpen { .. } => Exit::Conflict,
-            Self::Checkpoint(CheckpointError::Quorum { .. }) | Self::PartNotSealed => {
-                Exit::VerificationIncomplete
-            }
+            Self::Checkpoint(CheckpointError::Quorum { .. })
+            | Self::PartNotSealed
+            | Self::ArchiveEmpty => Exit::VerificationIncomplete,
             Self::NoSuchAggregate(_) => Exit::NotFound,
             Self::Mismatch(_)
             | Self::Checkpoint(_)
@@ -272,7 +249,8 @@ impl CliError {
             | Self::Bundle(_)
             | Self::NoLine { .. }
             | Self::ProofMalformed
-            | Self::Proof(_) => Exit::Failure,
+            | Self::Proof(_)
+            | Self::Archive(_) => Exit::Failure,
             #[cfg(feature = "witness")]
             Self::Witness(_) => Exit::Failure,
             Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
@@ -411,6 +389,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes::CODES;
     use client::ProblemBody;
 
     fn problem(status: u16, code: &str) -> ClientError {

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod changes;
 mod clock;
+mod codes;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;

@@ -4,12 +4,10 @@ use crate::column;
 use crate::database::{Database, DatabaseError};
 use crate::page::{Listed, PageRequest};
 use crate::projection::{ProjectError, Projection};
+use crate::rows::{AggregateKey, Columns, Kept, Rows, Told, made};
 use chrono::{DateTime, Utc};
 use client::reads::AgentBody;
 use domain::agents::AgentEvent;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
-use sqlx::PgConnection;
 
 /// The slice.
 #[derive(Debug, Clone, Copy)]
@@ -17,52 +15,9 @@ pub struct Agents;
 
 impl Projection for Agents {
     const NAME: &'static str = "agents";
-    const TABLES: &'static [&'static str] = &["agents"];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        for event in events {
-            match &event.event {
-                Event::Agent(agent) => project(rows, recorded, agent).await?,
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::TrustRoot(_)
-                | Event::DataSource(_)
-                | Event::Change(_)
-                | Event::Approval(_)
-                | Event::Job(_)
-                | Event::Log(_) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn project(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    event: &AgentEvent,
-) -> Result<(), ProjectError> {
-    match event {
-        AgentEvent::Enrolled(enrolled) => {
-            sqlx::query(
-                "INSERT INTO agents (tenant, id, name, spiffe_id, created_sequence, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(&enrolled.name)
-            .bind(&enrolled.spiffe_id)
-            .bind(column::bigint(recorded.sequence)?)
-            .bind(recorded.time.datetime())
-            .execute(rows)
-            .await?;
-            Ok(())
-        }
+    fn rows(self) -> Rows {
+        Rows::of::<Row>()
     }
 }
 
@@ -75,6 +30,46 @@ struct Row {
     created_at: DateTime<Utc>,
 }
 
+impl Kept for Row {
+    const TABLE: &'static str = "agents";
+    const LOAD: &'static str = "SELECT tenant, id, name, spiffe_id, created_sequence, created_at \
+        FROM agents \
+        JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, id) USING (tenant, id)";
+    const WRITE: &'static str = "INSERT INTO agents (tenant, id, name, spiffe_id, \
+        created_sequence, created_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], \
+        $6::timestamptz[])";
+
+    type Key = AggregateKey;
+    type Event = AgentEvent;
+
+    fn key(told: &Told<'_, AgentEvent>) -> Result<Option<AggregateKey>, ProjectError> {
+        Ok(Some(told.aggregate()))
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, AgentEvent>) -> Result<(), ProjectError> {
+        match told.event {
+            AgentEvent::Enrolled(enrolled) => made(
+                row,
+                Self {
+                    id: told.recorded.aggregate_id.clone(),
+                    name: enrolled.name.clone(),
+                    spiffe_id: enrolled.spiffe_id.clone(),
+                    created_sequence: column::bigint(told.recorded.sequence)?,
+                    created_at: told.recorded.time.datetime(),
+                },
+            ),
+        }
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.name.as_str())
+            .column(|row| row.spiffe_id.as_str())
+            .column(|row| row.created_sequence)
+            .column(|row| row.created_at)
+    }
+}
+
 /// A tenant's agents, newest first.
 pub async fn list(
     database: &Database,
@@ -82,7 +77,8 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Listed<AgentBody>, DatabaseError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT * FROM agents WHERE tenant = $1 AND created_sequence < $2 \
+        "SELECT id, name, spiffe_id, created_sequence, created_at FROM agents \
+         WHERE tenant = $1 AND created_sequence < $2 \
          ORDER BY created_sequence DESC LIMIT $3",
     )
     .bind(tenant)
@@ -103,12 +99,14 @@ pub async fn find(
     if id_or_name.contains('\0') {
         return Ok(None);
     }
-    let row: Option<Row> =
-        sqlx::query_as("SELECT * FROM agents WHERE tenant = $1 AND (id = $2 OR name = $2)")
-            .bind(tenant)
-            .bind(id_or_name)
-            .fetch_optional(database.pool())
-            .await?;
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT id, name, spiffe_id, created_sequence, created_at FROM agents \
+             WHERE tenant = $1 AND (id = $2 OR name = $2)",
+    )
+    .bind(tenant)
+    .bind(id_or_name)
+    .fetch_optional(database.pool())
+    .await?;
     Ok(row.map(Row::body))
 }
 

@@ -2,28 +2,18 @@
 
 use crate::approvals::{CLOSED, GRANTED, OPEN, REJECTED};
 use crate::database::{Database, DatabaseError};
-use crate::document::{self, entry, time};
-use crate::projection::{ProjectError, Projection};
+use crate::document::{self, Documented, Versioned, documents, entry, time};
+use crate::projection::Projection;
+use crate::rows::Rows;
 use client::reads::SignedBody;
 use client::stories::ApprovalDetail;
-use cqrs_es::{EventEnvelope, View};
+use cqrs_es::EventEnvelope;
 use domain::approvals::{Approval, ApprovalEvent, Opened};
 use domain::ids::ApprovalId;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
-use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
-
-const TABLE: &str = "approval_detail";
 
 /// The slice.
 #[derive(Debug, Clone, Copy)]
 pub struct ApprovalDetails;
-
-/// The document: [`ApprovalDetail`] as a view over the approval's events.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ApprovalDocument(pub ApprovalDetail);
 
 /// An approval and its version, the `ETag`.
 pub async fn load(
@@ -31,49 +21,30 @@ pub async fn load(
     tenant: &str,
     approval: ApprovalId,
 ) -> Result<Option<(ApprovalDetail, u64)>, DatabaseError> {
-    let id = approval.to_string();
-    let loaded = document::load::<ApprovalDocument, Approval>(database, TABLE, tenant, &id).await?;
-    Ok(loaded.map(|(document, version)| (document.0, version)))
+    document::load(database, tenant, &approval.to_string()).await
 }
 
 impl Projection for ApprovalDetails {
     const NAME: &'static str = "approval_detail";
-    const TABLES: &'static [&'static str] = &[TABLE];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        let mut approvals = Vec::new();
-        for event in events {
-            match &event.event {
-                Event::Approval(approval) => approvals.push((event, approval)),
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::TrustRoot(_)
-                | Event::DataSource(_)
-                | Event::Change(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
-            }
-        }
-        document::take_in::<ApprovalDocument, Approval>(rows, TABLE, recorded, approvals).await
+    fn rows(self) -> Rows {
+        Rows::of::<Versioned<ApprovalDetail>>()
     }
 }
 
-impl View<Approval> for ApprovalDocument {
-    fn update(&mut self, event: &EventEnvelope<Approval>) {
-        let document = &mut self.0;
-        let approval = &mut document.approval;
+impl Documented for ApprovalDetail {
+    documents!("approval_detail");
+
+    type Of = Approval;
+
+    fn tell(&mut self, event: &EventEnvelope<Approval>) {
+        let approval = &mut self.approval;
         approval.id.clone_from(&event.aggregate_id);
         approval.updated_at = time(event);
         match &event.payload {
             ApprovalEvent::Opened(opened) => {
                 approval.created_at = time(event);
-                open(document, opened);
+                open(self, opened);
             }
             ApprovalEvent::Signed(signed) => approval.signed.push(SignedBody {
                 person: signed.person.to_string(),
@@ -87,7 +58,7 @@ impl View<Approval> for ApprovalDocument {
             }
             ApprovalEvent::Closed {} => CLOSED.clone_into(&mut approval.state),
         }
-        self.0.history.push(entry(event));
+        self.history.push(entry(event));
     }
 }
 

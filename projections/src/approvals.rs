@@ -3,16 +3,16 @@
 use crate::column;
 use crate::database::{Database, DatabaseError};
 use crate::page::{Listed, PageRequest};
-use crate::projection::{ProjectError, Projection, found};
+use crate::projection::{ProjectError, Projection};
+use crate::rows::{AggregateKey, Columns, Kept, Rows, Told, found, made};
 use chrono::{DateTime, Utc};
 use client::reads::{ApprovalBody, SignedBody};
 use domain::approvals::{ApprovalEvent, Opened};
 use domain::ids::ApprovalId;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
+use event_log::Recorded;
 use serde_json::Value;
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use trust::encoding::Timestamp;
 
 const TABLE: &str = "approvals";
 
@@ -27,119 +27,10 @@ pub struct Approvals;
 
 impl Projection for Approvals {
     const NAME: &'static str = "approvals";
-    const TABLES: &'static [&'static str] = &[TABLE];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        for event in events {
-            match &event.event {
-                Event::Approval(approval) => project(rows, recorded, approval).await?,
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::TrustRoot(_)
-                | Event::DataSource(_)
-                | Event::Change(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
-            }
-        }
-        Ok(())
+    fn rows(self) -> Rows {
+        Rows::of::<Row>()
     }
-}
-
-async fn project(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    event: &ApprovalEvent,
-) -> Result<(), ProjectError> {
-    match event {
-        ApprovalEvent::Opened(opened) => open(rows, recorded, opened).await,
-        ApprovalEvent::Signed(signed) => {
-            let signature = SignedBody {
-                person: signed.person.to_string(),
-                roles: signed.roles.clone(),
-                at: recorded.time.to_string(),
-            };
-            let result = sqlx::query(
-                "UPDATE approvals SET signed = signed || jsonb_build_array($3::jsonb), \
-                 updated_at = $4 WHERE tenant = $1 AND id = $2",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(Json(signature))
-            .bind(recorded.time.datetime())
-            .execute(rows)
-            .await?;
-            found(TABLE, &result)
-        }
-        ApprovalEvent::Granted {} => decide(rows, recorded, GRANTED, None).await,
-        ApprovalEvent::Rejected { person, .. } => {
-            decide(rows, recorded, REJECTED, Some(person.to_string())).await
-        }
-        ApprovalEvent::Closed {} => decide(rows, recorded, CLOSED, None).await,
-    }
-}
-
-async fn open(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    opened: &Opened,
-) -> Result<(), ProjectError> {
-    sqlx::query(
-        "INSERT INTO approvals (tenant, id, change, revision, environment, state, change_sha256, \
-         root_version, policy, stages, signed, deadline, created_sequence, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '[]', $11, $12, $13, $13)",
-    )
-    .bind(&recorded.tenant)
-    .bind(&recorded.aggregate_id)
-    .bind(opened.change.to_string())
-    .bind(i64::from(opened.revision))
-    .bind(&opened.environment)
-    .bind(OPEN)
-    .bind(opened.change_sha256.to_string())
-    .bind(column::bigint(opened.root.version)?)
-    .bind(&opened.policy.name)
-    .bind(Json(&opened.stages))
-    .bind(opened.deadline.datetime())
-    .bind(column::bigint(recorded.sequence)?)
-    .bind(recorded.time.datetime())
-    .execute(rows)
-    .await?;
-    Ok(())
-}
-
-async fn decide(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    state: &str,
-    rejected_by: Option<String>,
-) -> Result<(), ProjectError> {
-    let result = sqlx::query(
-        "UPDATE approvals SET state = $3, rejected_by = $4, updated_at = $5 \
-         WHERE tenant = $1 AND id = $2",
-    )
-    .bind(&recorded.tenant)
-    .bind(&recorded.aggregate_id)
-    .bind(state)
-    .bind(rejected_by)
-    .bind(recorded.time.datetime())
-    .execute(rows)
-    .await?;
-    found(TABLE, &result)
-}
-
-/// Which approvals.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Only those that stand here.
-    pub state: Option<String>,
-    /// Only those of this change.
-    pub change: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -161,6 +52,105 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
+impl Kept for Row {
+    const TABLE: &'static str = TABLE;
+    const LOAD: &'static str = "SELECT tenant, id, change, revision, environment, state, \
+        change_sha256, root_version, policy, stages, signed, rejected_by, deadline, \
+        created_sequence, created_at, updated_at FROM approvals \
+        JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, id) USING (tenant, id)";
+    const WRITE: &'static str = "INSERT INTO approvals (tenant, id, change, revision, environment, \
+        state, change_sha256, root_version, policy, stages, signed, rejected_by, deadline, \
+        created_sequence, created_at, updated_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], \
+        $6::text[], $7::text[], $8::bigint[], $9::text[], $10::jsonb[], $11::jsonb[], \
+        $12::text[], $13::timestamptz[], $14::bigint[], $15::timestamptz[], $16::timestamptz[]) \
+        ON CONFLICT (tenant, id) DO UPDATE SET state = excluded.state, signed = excluded.signed, \
+        rejected_by = excluded.rejected_by, updated_at = excluded.updated_at";
+
+    type Key = AggregateKey;
+    type Event = ApprovalEvent;
+
+    fn key(told: &Told<'_, ApprovalEvent>) -> Result<Option<AggregateKey>, ProjectError> {
+        Ok(Some(told.aggregate()))
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, ApprovalEvent>) -> Result<(), ProjectError> {
+        let time = told.recorded.time;
+        match told.event {
+            ApprovalEvent::Opened(opened) => made(row, Self::opened(told.recorded, opened)?),
+            ApprovalEvent::Signed(signed) => {
+                let row = found(row)?;
+                row.updated_at = time.datetime();
+                row.signed.0.push(SignedBody {
+                    person: signed.person.to_string(),
+                    roles: signed.roles.clone(),
+                    at: time.to_string(),
+                });
+                Ok(())
+            }
+            ApprovalEvent::Granted {} => found(row).map(|row| row.decide(GRANTED, None, time)),
+            ApprovalEvent::Rejected { person, .. } => {
+                found(row).map(|row| row.decide(REJECTED, Some(person.to_string()), time))
+            }
+            ApprovalEvent::Closed {} => found(row).map(|row| row.decide(CLOSED, None, time)),
+        }
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.change.as_str())
+            .column(|row| row.revision)
+            .column(|row| row.environment.as_str())
+            .column(|row| row.state.as_str())
+            .column(|row| row.change_sha256.as_str())
+            .column(|row| row.root_version)
+            .column(|row| row.policy.as_str())
+            .column(|row| Json(&row.stages.0))
+            .column(|row| Json(&row.signed.0))
+            .column(|row| row.rejected_by.as_deref())
+            .column(|row| row.deadline)
+            .column(|row| row.created_sequence)
+            .column(|row| row.created_at)
+            .column(|row| row.updated_at)
+    }
+}
+
+impl Row {
+    fn opened(recorded: &Recorded, opened: &Opened) -> Result<Self, ProjectError> {
+        Ok(Self {
+            id: recorded.aggregate_id.clone(),
+            change: opened.change.to_string(),
+            revision: i64::from(opened.revision),
+            environment: opened.environment.clone(),
+            state: OPEN.to_owned(),
+            change_sha256: opened.change_sha256.to_string(),
+            root_version: column::bigint(opened.root.version)?,
+            policy: opened.policy.name.clone(),
+            stages: Json(serde_json::to_value(&opened.stages)?),
+            signed: Json(Vec::new()),
+            rejected_by: None,
+            deadline: opened.deadline.datetime(),
+            created_sequence: column::bigint(recorded.sequence)?,
+            created_at: recorded.time.datetime(),
+            updated_at: recorded.time.datetime(),
+        })
+    }
+
+    fn decide(&mut self, state: &str, rejected_by: Option<String>, time: Timestamp) {
+        state.clone_into(&mut self.state);
+        self.rejected_by = rejected_by;
+        self.updated_at = time.datetime();
+    }
+}
+
+/// Which approvals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that stand here.
+    pub state: Option<String>,
+    /// Only those of this change.
+    pub change: Option<String>,
+}
+
 /// A tenant's approvals, newest first.
 pub async fn list(
     database: &Database,
@@ -169,7 +159,9 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Listed<ApprovalBody>, DatabaseError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT * FROM approvals WHERE tenant = $1 AND created_sequence < $2 \
+        "SELECT id, change, revision, environment, state, change_sha256, root_version, policy, stages, \
+         signed, rejected_by, deadline, created_sequence, created_at, updated_at FROM approvals \
+         WHERE tenant = $1 AND created_sequence < $2 \
          AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR change = $4) \
          ORDER BY created_sequence DESC LIMIT $5",
     )
@@ -189,9 +181,7 @@ pub async fn exists(
     tenant: &str,
     id: ApprovalId,
 ) -> Result<bool, DatabaseError> {
-    let found = "SELECT EXISTS (SELECT FROM approvals WHERE tenant = $1 AND id = $2)";
-    let found = sqlx::query_scalar(found).bind(tenant).bind(id.to_string());
-    Ok(found.fetch_one(database.pool()).await?)
+    database.has_row(TABLE, tenant, &id.to_string()).await
 }
 
 impl Row {

@@ -2,27 +2,17 @@
 
 use crate::change_list::{Moved, phase_after};
 use crate::database::{Database, DatabaseError};
-use crate::document::{self, entry, time, traceparent};
-use crate::projection::{ProjectError, Projection};
+use crate::document::{self, Documented, Versioned, documents, entry, time, traceparent};
+use crate::projection::Projection;
+use crate::rows::Rows;
 use client::reads::{ChangeDetail, Resolution, StepBody};
-use cqrs_es::{EventEnvelope, View};
+use cqrs_es::EventEnvelope;
 use domain::changes::{ApprovalPending, Change, ChangeEvent, Drafted, Phase};
 use domain::ids::ChangeId;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
-use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
-
-const TABLE: &str = "change_detail";
 
 /// The slice.
 #[derive(Debug, Clone, Copy)]
 pub struct ChangeDetails;
-
-/// The document: [`ChangeDetail`] as a view over the change's events.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ChangeDocument(pub ChangeDetail);
 
 /// A change and its version, the `ETag`.
 pub async fn load(
@@ -30,55 +20,36 @@ pub async fn load(
     tenant: &str,
     change: ChangeId,
 ) -> Result<Option<(ChangeDetail, u64)>, DatabaseError> {
-    let id = change.to_string();
-    let loaded = document::load::<ChangeDocument, Change>(database, TABLE, tenant, &id).await?;
-    Ok(loaded.map(|(document, version)| (document.0, version)))
+    document::load(database, tenant, &change.to_string()).await
 }
 
 impl Projection for ChangeDetails {
     const NAME: &'static str = "change_detail";
-    const TABLES: &'static [&'static str] = &[TABLE];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        let mut changes = Vec::new();
-        for event in events {
-            match &event.event {
-                Event::Change(change) => changes.push((event, change)),
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::TrustRoot(_)
-                | Event::DataSource(_)
-                | Event::Approval(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
-            }
-        }
-        document::take_in::<ChangeDocument, Change>(rows, TABLE, recorded, changes).await
+    fn rows(self) -> Rows {
+        Rows::of::<Versioned<ChangeDetail>>()
     }
 }
 
-impl View<Change> for ChangeDocument {
-    fn update(&mut self, event: &EventEnvelope<Change>) {
-        let document = &mut self.0;
-        document.id.clone_from(&event.aggregate_id);
-        document.updated_at = time(event);
+impl Documented for ChangeDetail {
+    documents!("change_detail");
+
+    type Of = Change;
+
+    fn tell(&mut self, event: &EventEnvelope<Change>) {
+        self.id.clone_from(&event.aggregate_id);
+        self.updated_at = time(event);
         match phase_after(&event.payload) {
             Moved::Drafted(drafted) => {
-                draft(document, drafted);
-                document.created_at = time(event);
-                document.traceparent = traceparent(event);
+                draft(self, drafted);
+                self.created_at = time(event);
+                self.traceparent = traceparent(event);
             }
-            Moved::To(phase) => phase.name().clone_into(&mut document.state),
+            Moved::To(phase) => phase.name().clone_into(&mut self.state),
             Moved::Nowhere => {}
         }
-        detail(document, &event.payload);
-        document.history.push(entry(event));
+        detail(self, &event.payload);
+        self.history.push(entry(event));
     }
 }
 

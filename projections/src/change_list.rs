@@ -4,14 +4,13 @@ use crate::column;
 use crate::data_sources;
 use crate::database::{Database, DatabaseError};
 use crate::page::{Listed, PageRequest};
-use crate::projection::{ProjectError, Projection, found};
+use crate::projection::{ProjectError, Projection};
+use crate::rows::{AggregateKey, Columns, Kept, Rows, Told, found, made};
 use chrono::{DateTime, Utc};
 use client::reads::ChangeSummary;
 use domain::changes::{ChangeEvent, Drafted, Phase};
 use domain::ids::ChangeId;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
-use sqlx::PgConnection;
+use event_log::Recorded;
 
 const TABLE: &str = "change_list";
 
@@ -21,51 +20,85 @@ pub struct ChangeList;
 
 impl Projection for ChangeList {
     const NAME: &'static str = "change_list";
-    const TABLES: &'static [&'static str] = &[TABLE];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        for event in events {
-            match &event.event {
-                Event::Change(change) => project(rows, recorded, change).await?,
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::TrustRoot(_)
-                | Event::DataSource(_)
-                | Event::Approval(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
-            }
-        }
-        Ok(())
+    fn rows(self) -> Rows {
+        Rows::of::<Row>()
     }
 }
 
-async fn project(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    event: &ChangeEvent,
-) -> Result<(), ProjectError> {
-    match phase_after(event) {
-        Moved::Drafted(drafted) => insert(rows, recorded, drafted).await,
-        Moved::To(phase) => {
-            let result = sqlx::query(
-                "UPDATE change_list SET state = $3, updated_at = $4 WHERE tenant = $1 AND id = $2",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(phase.name())
-            .bind(recorded.time.datetime())
-            .execute(rows)
-            .await?;
-            found(TABLE, &result)
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    title: String,
+    data_source: String,
+    environment: String,
+    author: String,
+    state: String,
+    created_sequence: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl Kept for Row {
+    const TABLE: &'static str = TABLE;
+    const LOAD: &'static str = "SELECT tenant, id, title, data_source, environment, author, state, \
+        created_sequence, created_at, updated_at FROM change_list \
+        JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, id) USING (tenant, id)";
+    const WRITE: &'static str = "INSERT INTO change_list (tenant, id, title, data_source, \
+        environment, author, state, created_sequence, created_at, updated_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
+        $6::text[], $7::text[], $8::bigint[], $9::timestamptz[], $10::timestamptz[]) \
+        ON CONFLICT (tenant, id) DO UPDATE \
+        SET state = excluded.state, updated_at = excluded.updated_at";
+
+    type Key = AggregateKey;
+    type Event = ChangeEvent;
+
+    fn key(told: &Told<'_, ChangeEvent>) -> Result<Option<AggregateKey>, ProjectError> {
+        Ok(match phase_after(told.event) {
+            Moved::Drafted(_) | Moved::To(_) => Some(told.aggregate()),
+            Moved::Nowhere => None,
+        })
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, ChangeEvent>) -> Result<(), ProjectError> {
+        match phase_after(told.event) {
+            Moved::Drafted(drafted) => made(row, Self::drafted(told.recorded, drafted)?),
+            Moved::To(phase) => {
+                let row = found(row)?;
+                phase.name().clone_into(&mut row.state);
+                row.updated_at = told.recorded.time.datetime();
+                Ok(())
+            }
+            Moved::Nowhere => Ok(()),
         }
-        Moved::Nowhere => Ok(()),
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.title.as_str())
+            .column(|row| row.data_source.as_str())
+            .column(|row| row.environment.as_str())
+            .column(|row| row.author.as_str())
+            .column(|row| row.state.as_str())
+            .column(|row| row.created_sequence)
+            .column(|row| row.created_at)
+            .column(|row| row.updated_at)
+    }
+}
+
+impl Row {
+    fn drafted(recorded: &Recorded, drafted: &Drafted) -> Result<Self, ProjectError> {
+        Ok(Self {
+            id: recorded.aggregate_id.clone(),
+            title: drafted.title.shown().to_owned(),
+            data_source: drafted.data_source.to_string(),
+            environment: drafted.environment.clone(),
+            author: drafted.author.to_string(),
+            state: Phase::Draft.name().to_owned(),
+            created_sequence: column::bigint(recorded.sequence)?,
+            created_at: recorded.time.datetime(),
+            updated_at: recorded.time.datetime(),
+        })
     }
 }
 
@@ -97,29 +130,6 @@ pub(crate) fn phase_after(event: &ChangeEvent) -> Moved<'_> {
     }
 }
 
-async fn insert(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    drafted: &Drafted,
-) -> Result<(), ProjectError> {
-    sqlx::query(
-        "INSERT INTO change_list (tenant, id, title, data_source, environment, author, state, \
-         created_sequence, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
-    )
-    .bind(&recorded.tenant)
-    .bind(&recorded.aggregate_id)
-    .bind(drafted.title.shown())
-    .bind(drafted.data_source.to_string())
-    .bind(&drafted.environment)
-    .bind(drafted.author.to_string())
-    .bind(Phase::Draft.name())
-    .bind(column::bigint(recorded.sequence)?)
-    .bind(recorded.time.datetime())
-    .execute(rows)
-    .await?;
-    Ok(())
-}
-
 /// Which changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -130,17 +140,10 @@ pub struct Filter {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
-    id: String,
-    title: String,
-    data_source: String,
+struct Named {
+    #[sqlx(flatten)]
+    row: Row,
     data_source_name: Option<String>,
-    environment: String,
-    author: String,
-    state: String,
-    created_sequence: i64,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
 }
 
 /// A tenant's changes, newest first.
@@ -157,7 +160,7 @@ pub async fn list(
             None => return Ok(Listed { items: Vec::new(), next_before: None }),
         },
     };
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<Named> = sqlx::query_as(
         "SELECT c.id, c.title, c.data_source, d.name AS data_source_name, c.environment, \
          c.author, c.state, c.created_sequence, c.created_at, c.updated_at \
          FROM change_list c \
@@ -173,7 +176,7 @@ pub async fn list(
     .bind(page.limit())
     .fetch_all(database.pool())
     .await?;
-    page.cut(rows, |row| row.created_sequence, |row| Ok(row.summary()))
+    page.cut(rows, |named| named.row.created_sequence, |named| Ok(named.summary()))
 }
 
 /// Whether there is one of this id.
@@ -182,24 +185,23 @@ pub async fn exists(
     tenant: &str,
     id: ChangeId,
 ) -> Result<bool, DatabaseError> {
-    let found = "SELECT EXISTS (SELECT FROM change_list WHERE tenant = $1 AND id = $2)";
-    let found = sqlx::query_scalar(found).bind(tenant).bind(id.to_string());
-    Ok(found.fetch_one(database.pool()).await?)
+    database.has_row(TABLE, tenant, &id.to_string()).await
 }
 
-impl Row {
+impl Named {
     fn summary(self) -> ChangeSummary {
+        let Self { row, data_source_name } = self;
         ChangeSummary {
-            id: self.id,
-            title: self.title,
+            id: row.id,
+            title: row.title,
             // A parked data source has no row; its changes still have a name to show.
-            data_source: self.data_source_name.unwrap_or_else(|| self.data_source.clone()),
-            data_source_id: self.data_source,
-            environment: self.environment,
-            state: self.state,
-            author: self.author,
-            created_at: column::time(self.created_at),
-            updated_at: column::time(self.updated_at),
+            data_source: data_source_name.unwrap_or_else(|| row.data_source.clone()),
+            data_source_id: row.data_source,
+            environment: row.environment,
+            state: row.state,
+            author: row.author,
+            created_at: column::time(row.created_at),
+            updated_at: column::time(row.updated_at),
         }
     }
 }

@@ -10,6 +10,11 @@ pub(crate) fn bigint(value: u64) -> Result<i64, ProjectError> {
     i64::try_from(value).map_err(|_| ProjectError::OutOfRange)
 }
 
+/// A text as a column holds it, for columns that later events overwrite.
+pub(crate) fn text(value: &str) -> Result<String, ProjectError> {
+    if value.contains('\0') { Err(ProjectError::Nul) } else { Ok(value.to_owned()) }
+}
+
 /// A count from a column.
 pub(crate) fn count<T: TryFrom<i64>>(column: &'static str, value: i64) -> Result<T, DatabaseError> {
     T::try_from(value).map_err(|_| DatabaseError::Column { column })

@@ -3,17 +3,14 @@
 use crate::column;
 use crate::database::{Database, DatabaseError};
 use crate::page::{Listed, PageRequest};
-use crate::projection::{ProjectError, Projection, found};
+use crate::projection::{ProjectError, Projection};
+use crate::rows::{AggregateKey, Columns, Kept, Rows, Told, found, made};
 use chrono::{DateTime, Utc};
 use client::reads::DataSourceBody;
 use domain::catalog::{DataSourceEvent, Registered};
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
-use sqlx::PgConnection;
+use event_log::Recorded;
 use sqlx::types::Json;
 use std::collections::BTreeMap;
-
-const TABLE: &str = "data_sources";
 
 /// The slice.
 #[derive(Debug, Clone, Copy)]
@@ -21,90 +18,10 @@ pub struct DataSources;
 
 impl Projection for DataSources {
     const NAME: &'static str = "data_sources";
-    const TABLES: &'static [&'static str] = &[TABLE];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        for event in events {
-            match &event.event {
-                Event::DataSource(data_source) => project(rows, recorded, data_source).await?,
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::TrustRoot(_)
-                | Event::Change(_)
-                | Event::Approval(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
-            }
-        }
-        Ok(())
+    fn rows(self) -> Rows {
+        Rows::of::<Row>()
     }
-}
-
-async fn project(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    event: &DataSourceEvent,
-) -> Result<(), ProjectError> {
-    match event {
-        DataSourceEvent::Created(registered) => register(rows, recorded, registered).await,
-        DataSourceEvent::LockGranted { change, fence } => {
-            let result = sqlx::query(
-                "UPDATE data_sources SET locked_by = $3, fence = $4 WHERE tenant = $1 AND id = $2",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(change.to_string())
-            .bind(column::bigint(*fence)?)
-            .execute(rows)
-            .await?;
-            found(TABLE, &result)
-        }
-        DataSourceEvent::LockReleased { change, .. } => {
-            // A change that only waited holds nothing, and its row stays as it is.
-            let result = sqlx::query(
-                "UPDATE data_sources SET locked_by = nullif(locked_by, $3) \
-                 WHERE tenant = $1 AND id = $2",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(change.to_string())
-            .execute(rows)
-            .await?;
-            found(TABLE, &result)
-        }
-        DataSourceEvent::LockQueued { .. } => Ok(()),
-    }
-}
-
-async fn register(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    registered: &Registered,
-) -> Result<(), ProjectError> {
-    sqlx::query(
-        "INSERT INTO data_sources (tenant, id, name, engine, environment, agent, agent_name, \
-         labels, fence, created_sequence, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
-    )
-    .bind(&recorded.tenant)
-    .bind(&recorded.aggregate_id)
-    .bind(&registered.name)
-    .bind(&registered.engine)
-    .bind(&registered.environment)
-    .bind(registered.agent.to_string())
-    .bind(&registered.agent_name)
-    .bind(Json(&registered.labels))
-    .bind(column::bigint(recorded.sequence)?)
-    .bind(recorded.time.datetime())
-    .execute(rows)
-    .await?;
-    Ok(())
 }
 
 #[derive(sqlx::FromRow)]
@@ -122,6 +39,87 @@ struct Row {
     created_at: DateTime<Utc>,
 }
 
+impl Kept for Row {
+    const TABLE: &'static str = "data_sources";
+    const LOAD: &'static str = "SELECT tenant, id, name, engine, environment, agent, agent_name, \
+        labels, locked_by, fence, created_sequence, created_at FROM data_sources \
+        JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, id) USING (tenant, id)";
+    const WRITE: &'static str = "INSERT INTO data_sources (tenant, id, name, engine, environment, \
+        agent, agent_name, labels, locked_by, fence, created_sequence, created_at) \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], \
+        $6::text[], $7::text[], $8::jsonb[], $9::text[], $10::bigint[], $11::bigint[], \
+        $12::timestamptz[]) \
+        ON CONFLICT (tenant, id) DO UPDATE \
+        SET locked_by = excluded.locked_by, fence = excluded.fence";
+
+    type Key = AggregateKey;
+    type Event = DataSourceEvent;
+
+    fn key(told: &Told<'_, DataSourceEvent>) -> Result<Option<AggregateKey>, ProjectError> {
+        Ok(match told.event {
+            DataSourceEvent::Created(_)
+            | DataSourceEvent::LockGranted { .. }
+            | DataSourceEvent::LockReleased { .. } => Some(told.aggregate()),
+            DataSourceEvent::LockQueued { .. } => None,
+        })
+    }
+
+    fn change(
+        row: &mut Option<Self>,
+        told: &Told<'_, DataSourceEvent>,
+    ) -> Result<(), ProjectError> {
+        match told.event {
+            DataSourceEvent::Created(registered) => {
+                made(row, Self::registered(told.recorded, registered)?)
+            }
+            DataSourceEvent::LockGranted { change, fence } => {
+                let row = found(row)?;
+                row.locked_by = Some(change.to_string());
+                row.fence = column::bigint(*fence)?;
+                Ok(())
+            }
+            DataSourceEvent::LockReleased { change, .. } => {
+                // A change that only waited holds nothing, and the row stays as it is.
+                let change = change.to_string();
+                found(row)?.locked_by.take_if(|holder| *holder == change);
+                Ok(())
+            }
+            DataSourceEvent::LockQueued { .. } => Ok(()),
+        }
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.name.as_str())
+            .column(|row| row.engine.as_str())
+            .column(|row| row.environment.as_str())
+            .column(|row| row.agent.as_str())
+            .column(|row| row.agent_name.as_str())
+            .column(|row| Json(&row.labels.0))
+            .column(|row| row.locked_by.as_deref())
+            .column(|row| row.fence)
+            .column(|row| row.created_sequence)
+            .column(|row| row.created_at)
+    }
+}
+
+impl Row {
+    fn registered(recorded: &Recorded, registered: &Registered) -> Result<Self, ProjectError> {
+        Ok(Self {
+            id: recorded.aggregate_id.clone(),
+            name: registered.name.clone(),
+            engine: registered.engine.clone(),
+            environment: registered.environment.clone(),
+            agent: registered.agent.to_string(),
+            agent_name: registered.agent_name.clone(),
+            labels: Json(registered.labels.clone()),
+            locked_by: None,
+            fence: 0,
+            created_sequence: column::bigint(recorded.sequence)?,
+            created_at: recorded.time.datetime(),
+        })
+    }
+}
+
 /// A tenant's data sources, newest first.
 pub async fn list(
     database: &Database,
@@ -129,7 +127,8 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Listed<DataSourceBody>, DatabaseError> {
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT * FROM data_sources WHERE tenant = $1 AND created_sequence < $2 \
+        "SELECT id, name, engine, environment, agent, agent_name, labels, locked_by, fence, \
+         created_sequence, created_at FROM data_sources WHERE tenant = $1 AND created_sequence < $2 \
          ORDER BY created_sequence DESC LIMIT $3",
     )
     .bind(tenant)

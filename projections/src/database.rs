@@ -156,6 +156,18 @@ impl Database {
         }
     }
 
+    /// Whether a tenant has a row of this id.
+    pub(crate) async fn has_row(
+        &self,
+        table: &'static str,
+        tenant: &str,
+        id: &str,
+    ) -> Result<bool, DatabaseError> {
+        let found = format!("SELECT EXISTS (SELECT FROM {table} WHERE tenant = $1 AND id = $2)");
+        let found = sqlx::query_scalar(&found).bind(tenant).bind(id);
+        Ok(found.fetch_one(&self.pool).await?)
+    }
+
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }

@@ -5,15 +5,21 @@
 
 use crate::column;
 use crate::database::{Database, DatabaseError};
-use crate::projection::{ProjectError, found};
+use crate::projection::ProjectError;
+use crate::rows::{Columns, Kept, Key, Told};
 use client::reads::HistoryEntry;
 use cqrs_es::persist::ViewRepository as _;
 use cqrs_es::{Aggregate, EventEnvelope, View};
-use event_log::{Recorded, RecordedEvent};
 use postgres_es::PostgresViewRepository;
-use sqlx::PgConnection;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgRow, PgTypeInfo};
 use sqlx::types::Json;
+use sqlx::{Encode, FromRow, Postgres, Row as _, Type};
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 const TIME: &str = "time";
 const ACTOR: &str = "actor";
@@ -22,78 +28,163 @@ const HASH: &str = "hash";
 const KIND: &str = "type";
 const TRACE: &str = "traceparent";
 
-/// The one constructor of view ids: `<tenant>/<id of the aggregate>`. A slug holds no `/`.
-fn view_id(tenant: &str, aggregate_id: &str) -> String {
-    format!("{tenant}/{aggregate_id}")
+/// What tells the story of one aggregate.
+pub(crate) trait Documented:
+    Debug + Default + Serialize + DeserializeOwned + Send + Sync + Unpin + 'static
+{
+    /// Its table.
+    const TABLE: &'static str;
+    /// See [`Kept::LOAD`].
+    const LOAD: &'static str;
+    /// See [`Kept::WRITE`].
+    const WRITE: &'static str;
+
+    /// Whose story.
+    type Of: Aggregate<Event: 'static> + 'static;
+
+    /// Tells one more event.
+    fn tell(&mut self, event: &EventEnvelope<Self::Of>);
+}
+
+/// The table of a [`Documented`].
+macro_rules! documents {
+    ($table:literal) => {
+        const TABLE: &'static str = $table;
+        const LOAD: &'static str =
+            concat!("SELECT view_id, version, payload FROM ", $table, " WHERE view_id = ANY($1)");
+        const WRITE: &'static str = concat!(
+            "INSERT INTO ",
+            $table,
+            " AS old (view_id, version, payload) SELECT view_id, version, payload::json \
+             FROM unnest($1::text[], $2::bigint[], $3::text[]) AS new (view_id, version, payload) \
+             ON CONFLICT (view_id) DO UPDATE SET version = excluded.version, \
+             payload = excluded.payload WHERE old.version < excluded.version"
+        );
+    };
+}
+pub(crate) use documents;
+
+/// As cqrs-es has it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent, bound = "D: Documented")]
+pub(crate) struct Document<D>(D);
+
+impl<D: Documented> View<D::Of> for Document<D> {
+    fn update(&mut self, event: &EventEnvelope<D::Of>) {
+        self.0.tell(event);
+    }
 }
 
 /// A document and its version, the `ETag`.
-pub(crate) async fn load<V: View<A>, A: Aggregate>(
+pub(crate) async fn load<D: Documented>(
     database: &Database,
-    table: &str,
     tenant: &str,
     aggregate_id: &str,
-) -> Result<Option<(V, u64)>, DatabaseError> {
-    let views: PostgresViewRepository<V, A> =
-        PostgresViewRepository::new(table, database.pool().clone());
-    let loaded = views.load_with_context(&view_id(tenant, aggregate_id)).await?;
-    let Some((document, context)) = loaded else { return Ok(None) };
+) -> Result<Option<(D, u64)>, DatabaseError> {
+    let views: PostgresViewRepository<Document<D>, D::Of> =
+        PostgresViewRepository::new(D::TABLE, database.pool().clone());
+    let loaded = views.load_with_context(&ViewKey::of(tenant, aggregate_id).view_id).await?;
+    let Some((Document(document), context)) = loaded else { return Ok(None) };
     Ok(Some((document, column::count("version", context.version)?)))
 }
 
-/// Takes the events of one commit into the document of its aggregate.
-pub(crate) async fn take_in<V: View<A>, A: Aggregate>(
-    rows: &mut PgConnection,
-    table: &'static str,
-    recorded: &Recorded,
-    events: Vec<(&RecordedEvent, &A::Event)>,
-) -> Result<(), ProjectError> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let id = view_id(&recorded.tenant, &recorded.aggregate_id);
-    let stored: Option<Json<serde_json::Value>> =
-        sqlx::query_scalar(&format!("SELECT payload FROM {table} WHERE view_id = $1"))
-            .bind(&id)
-            .fetch_optional(&mut *rows)
-            .await?;
-    let mut document: V = match stored {
-        Some(Json(stored)) => serde_json::from_value(stored)?,
-        None => V::default(),
-    };
-    for (event, payload) in events {
-        document.update(&envelope::<A>(recorded, event, payload)?);
-    }
-    let result = sqlx::query(&format!(
-        "INSERT INTO {table} (view_id, version, payload) VALUES ($1, $2, $3) \
-         ON CONFLICT (view_id) DO UPDATE SET version = excluded.version, \
-         payload = excluded.payload WHERE {table}.version < excluded.version"
-    ))
-    .bind(&id)
-    .bind(column::bigint(recorded.version)?)
-    .bind(Json(document))
-    .execute(rows)
-    .await?;
-    found(table, &result)
+/// The id of a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
+pub(crate) struct ViewKey {
+    view_id: String,
 }
 
-fn envelope<A: Aggregate>(
-    recorded: &Recorded,
-    event: &RecordedEvent,
-    payload: &A::Event,
-) -> Result<EventEnvelope<A>, ProjectError> {
+impl ViewKey {
+    /// The one constructor of view ids: `<tenant>/<id of the aggregate>`. A slug holds no `/`.
+    fn of(tenant: &str, aggregate_id: &str) -> Self {
+        Self { view_id: format!("{tenant}/{aggregate_id}") }
+    }
+}
+
+impl Key for ViewKey {
+    fn columns(keys: Columns<'_, Self>) -> Columns<'_, Self> {
+        keys.column(|key| key.view_id.as_str())
+    }
+}
+
+/// A document as it is stored: with the aggregate's version, which all events of a commit share.
+pub(crate) struct Versioned<D> {
+    version: i64,
+    document: Document<D>,
+}
+
+impl<'r, D: Documented> FromRow<'r, PgRow> for Versioned<D> {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        let Json(document) = row.try_get("payload")?;
+        Ok(Self { version: row.try_get("version")?, document })
+    }
+}
+
+impl<D: Documented> Kept for Versioned<D> {
+    const TABLE: &'static str = D::TABLE;
+    const LOAD: &'static str = D::LOAD;
+    const WRITE: &'static str = D::WRITE;
+
+    type Key = ViewKey;
+    type Event = <D::Of as Aggregate>::Event;
+
+    fn key(told: &Told<'_, Self::Event>) -> Result<Option<ViewKey>, ProjectError> {
+        Ok(Some(ViewKey::of(&told.recorded.tenant, &told.recorded.aggregate_id)))
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, Self::Event>) -> Result<(), ProjectError> {
+        let version = column::bigint(told.recorded.version)?;
+        let row = row.get_or_insert_with(|| Self { version: 0, document: Document::default() });
+        // A commit begins with its first event: only that one is of a version that nobody has told.
+        if told.entry.index == 0 && version <= row.version {
+            return Err(ProjectError::Repeated { table: D::TABLE });
+        }
+        row.version = version;
+        row.document.update(&envelope::<D::Of>(told)?);
+        Ok(())
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.version).column(|row| JsonText(&row.document))
+    }
+}
+
+/// JSON as text: `jsonb`, as sqlx sends it, would be parsed twice by the server.
+struct JsonText<'a, D>(&'a D);
+
+impl<D> Type<Postgres> for JsonText<'_, D> {
+    fn type_info() -> PgTypeInfo {
+        <str as Type<Postgres>>::type_info()
+    }
+}
+
+impl<D> PgHasArrayType for JsonText<'_, D> {
+    fn array_type_info() -> PgTypeInfo {
+        <&str as PgHasArrayType>::array_type_info()
+    }
+}
+
+impl<D: Serialize> Encode<'_, Postgres> for JsonText<'_, D> {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        serde_json::to_writer(&mut **buffer, self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+fn envelope<A: Aggregate>(told: &Told<'_, A::Event>) -> Result<EventEnvelope<A>, ProjectError> {
+    let Told { recorded, entry, event } = told;
     let metadata = HashMap::from([
         (TIME.to_owned(), recorded.time.to_string()),
         (ACTOR.to_owned(), recorded.actor.id.to_string()),
         (SEQUENCE.to_owned(), recorded.sequence.to_string()),
         (HASH.to_owned(), recorded.hash.to_string()),
-        (KIND.to_owned(), event.kind.clone()),
+        (KIND.to_owned(), entry.kind.clone()),
         (TRACE.to_owned(), recorded.traceparent.clone()),
     ]);
     Ok(EventEnvelope {
         aggregate_id: recorded.aggregate_id.clone(),
         sequence: usize::try_from(recorded.version).map_err(|_| ProjectError::OutOfRange)?,
-        payload: payload.clone(),
+        payload: A::Event::clone(event),
         metadata,
     })
 }

@@ -92,35 +92,67 @@ async fn follow_until(
     writer.release().await.context("the lease cannot be given back")
 }
 
-/// Reads and writes until the log fails (the error) or the process stops (none).
+/// Reads and writes until the log fails (the error) or the process stops (none). While the database writes a batch, the
+/// next one is read and verified.
 async fn keep(
     writer: &mut Writer,
     follower: &mut Follower,
     reached: &AtomicU64,
     stopping: &CancellationToken,
 ) -> anyhow::Result<Option<LogError>> {
+    let mut next = Batch::default();
     loop {
-        let mut batch = Vec::new();
-        let mut failed = None;
-        while batch.is_empty() || (batch.len() < BATCH && follower.has_more()) {
-            let next = tokio::select! {
-                () = stopping.cancelled() => return Ok(None),
-                next = follower.next() => next,
-            };
-            match next {
-                Ok(seen) => batch.push(seen),
-                Err(error) => {
-                    failed = Some(error);
-                    break;
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(None),
+            () = next.gather(follower) => {}
+        }
+        let Batch { seen, failed } = std::mem::take(&mut next);
+        let is_written = {
+            let writing = write(writer, &seen, stopping);
+            tokio::pin!(writing);
+            loop {
+                tokio::select! {
+                    biased;
+                    written = &mut writing => break written?,
+                    () = next.read(follower), if failed.is_none() && next.has_room() => {}
                 }
             }
-        }
-        if !write(writer, &batch, stopping).await? {
+        };
+        if !is_written {
             return Ok(None);
         }
         reached.store(writer.resume_from().map_or(0, |it| it.sequence), Ordering::Relaxed);
         if failed.is_some() {
             return Ok(failed);
+        }
+    }
+}
+
+/// What was read and is not written yet.
+#[derive(Default)]
+struct Batch {
+    seen: Vec<Followed>,
+    /// The error that ended it.
+    failed: Option<LogError>,
+}
+
+impl Batch {
+    fn has_room(&self) -> bool {
+        self.failed.is_none() && self.seen.len() < BATCH
+    }
+
+    /// One more message. Dropping the future loses nothing.
+    async fn read(&mut self, follower: &mut Follower) {
+        match follower.next().await {
+            Ok(seen) => self.seen.push(seen),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    /// What is at hand: at least one message.
+    async fn gather(&mut self, follower: &mut Follower) {
+        while self.has_room() && (self.seen.is_empty() || follower.has_more()) {
+            self.read(follower).await;
         }
     }
 }

@@ -31,6 +31,7 @@ mod pauses;
 pub mod principals;
 mod progress;
 mod projection;
+mod rows;
 pub mod search;
 mod tables;
 pub mod trust_roots;

@@ -33,7 +33,8 @@ async fn main() -> anyhow::Result<()> {
     let inbox = service_inbox("projections")?;
     let connection = Connection::connect(url, source, &server, &inbox, "projections").await?;
     let log = Reader::new(&connection, process.config.log.clone().into());
-    let (tables, searched) = (every_slice(&database), log.clone());
+    let tables = every_slice(&database).timed_by(process.clock.clone());
+    let searched = log.clone();
     let folder = process.config.search_dir.clone();
     process.run("follow", |stopping| follow(tables, log, move || following.set(true), stopping));
     process.run("search", |stopping| async move {

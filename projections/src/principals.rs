@@ -2,19 +2,16 @@
 
 use crate::column;
 use crate::database::{Database, DatabaseError};
-use crate::projection::{ProjectError, Projection, found};
-use domain::identity::{PrincipalCreated, PrincipalEvent, PrincipalKind, Role};
+use crate::projection::{ProjectError, Projection};
+use crate::rows::{AggregateKey, Columns, Kept, Key, Rows, Told, found, made};
+use chrono::{DateTime, Utc};
+use domain::identity::{PrincipalEvent, PrincipalKind, Role};
 use domain::ids::PrincipalId;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
 use serde::de::DeserializeOwned;
-use sqlx::PgConnection;
+use sqlx::types::Json;
 use std::collections::BTreeMap;
 use subtle::{Choice, ConstantTimeEq as _};
 use trust::encoding::{Sha256Digest, Timestamp};
-
-const TABLE: &str = "principals";
-const TOKENS: &str = "principal_tokens";
 
 /// The slice.
 #[derive(Debug, Clone, Copy)]
@@ -22,85 +19,133 @@ pub struct Principals;
 
 impl Projection for Principals {
     const NAME: &'static str = "principals";
-    const TABLES: &'static [&'static str] = &[TABLE, TOKENS];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        for event in events {
-            match &event.event {
-                Event::Principal(principal) => project(rows, recorded, principal).await?,
-                Event::Tenant(_)
-                | Event::TrustRoot(_)
-                | Event::DataSource(_)
-                | Event::Change(_)
-                | Event::Approval(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
+    fn rows(self) -> Rows {
+        Rows::of::<Row>().and::<TokenRow>()
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kind: String,
+    name: String,
+    roles: Vec<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl Kept for Row {
+    const TABLE: &'static str = "principals";
+    const LOAD: &'static str = "SELECT tenant, id, kind, name, roles, created_at FROM principals \
+        JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, id) USING (tenant, id)";
+    // An array of arrays has no place for lists of different lengths: each list is a JSON text.
+    const WRITE: &'static str = "INSERT INTO principals (tenant, id, kind, name, roles, created_at) \
+        SELECT tenant, id, kind, name, ARRAY(SELECT jsonb_array_elements_text(roles)), created_at \
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[], \
+        $6::timestamptz[]) AS new (tenant, id, kind, name, roles, created_at)";
+
+    type Key = AggregateKey;
+    type Event = PrincipalEvent;
+
+    fn key(told: &Told<'_, PrincipalEvent>) -> Result<Option<AggregateKey>, ProjectError> {
+        Ok(match told.event {
+            PrincipalEvent::Created(_) => Some(told.aggregate()),
+            PrincipalEvent::TokenIssued(_) | PrincipalEvent::TokenRevoked { .. } => None,
+        })
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, PrincipalEvent>) -> Result<(), ProjectError> {
+        match told.event {
+            PrincipalEvent::Created(created) => made(
+                row,
+                Self {
+                    kind: column::word(&created.kind)?,
+                    name: created.name.shown().to_owned(),
+                    roles: created.roles.iter().map(column::word).collect::<Result<_, _>>()?,
+                    created_at: told.recorded.time.datetime(),
+                },
+            ),
+            PrincipalEvent::TokenIssued(_) | PrincipalEvent::TokenRevoked { .. } => Ok(()),
+        }
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.kind.as_str())
+            .column(|row| row.name.as_str())
+            .column(|row| Json(&row.roles))
+            .column(|row| row.created_at)
+    }
+}
+
+/// One of a principal's tokens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
+struct TokenKey {
+    tenant: String,
+    principal: String,
+    token_sha256: String,
+}
+
+impl Key for TokenKey {
+    fn columns(keys: Columns<'_, Self>) -> Columns<'_, Self> {
+        keys.column(|key| key.tenant.as_str())
+            .column(|key| key.principal.as_str())
+            .column(|key| key.token_sha256.as_str())
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    expires_at: DateTime<Utc>,
+}
+
+impl Kept for TokenRow {
+    const TABLE: &'static str = "principal_tokens";
+    const LOAD: &'static str = "SELECT tenant, principal, token_sha256, expires_at \
+        FROM principal_tokens JOIN unnest($1::text[], $2::text[], $3::text[]) \
+        AS wanted (tenant, principal, token_sha256) USING (tenant, principal, token_sha256)";
+    const WRITE: &'static str = "INSERT INTO principal_tokens (tenant, principal, token_sha256, \
+        expires_at) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) \
+        ON CONFLICT (tenant, principal, token_sha256) DO UPDATE \
+        SET expires_at = excluded.expires_at";
+    const REMOVE: Option<&'static str> = Some(
+        "DELETE FROM principal_tokens USING unnest($1::text[], $2::text[], $3::text[]) \
+         AS gone (tenant, principal, token_sha256) WHERE principal_tokens.tenant = gone.tenant \
+         AND principal_tokens.principal = gone.principal \
+         AND principal_tokens.token_sha256 = gone.token_sha256",
+    );
+
+    type Key = TokenKey;
+    type Event = PrincipalEvent;
+
+    fn key(told: &Told<'_, PrincipalEvent>) -> Result<Option<TokenKey>, ProjectError> {
+        let token_sha256 = match told.event {
+            PrincipalEvent::Created(_) => return Ok(None),
+            PrincipalEvent::TokenIssued(token) => token.token_sha256,
+            PrincipalEvent::TokenRevoked { token_sha256 } => *token_sha256,
+        };
+        Ok(Some(TokenKey {
+            tenant: told.recorded.tenant.clone(),
+            principal: told.recorded.aggregate_id.clone(),
+            token_sha256: token_sha256.to_string(),
+        }))
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, PrincipalEvent>) -> Result<(), ProjectError> {
+        match told.event {
+            PrincipalEvent::Created(_) => Ok(()),
+            PrincipalEvent::TokenIssued(token) => {
+                made(row, Self { expires_at: token.expires_at.datetime() })
+            }
+            PrincipalEvent::TokenRevoked { .. } => {
+                found(row)?;
+                *row = None;
+                Ok(())
             }
         }
-        Ok(())
     }
-}
 
-async fn project(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    event: &PrincipalEvent,
-) -> Result<(), ProjectError> {
-    match event {
-        PrincipalEvent::Created(created) => create(rows, recorded, created).await,
-        PrincipalEvent::TokenIssued(token) => {
-            sqlx::query(
-                "INSERT INTO principal_tokens (tenant, principal, token_sha256, expires_at) \
-                 VALUES ($1, $2, $3, $4)",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(token.token_sha256.to_string())
-            .bind(token.expires_at.datetime())
-            .execute(rows)
-            .await?;
-            Ok(())
-        }
-        PrincipalEvent::TokenRevoked { token_sha256 } => {
-            let result = sqlx::query(
-                "DELETE FROM principal_tokens \
-                 WHERE tenant = $1 AND principal = $2 AND token_sha256 = $3",
-            )
-            .bind(&recorded.tenant)
-            .bind(&recorded.aggregate_id)
-            .bind(token_sha256.to_string())
-            .execute(rows)
-            .await?;
-            found(TOKENS, &result)
-        }
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.expires_at)
     }
-}
-
-async fn create(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    created: &PrincipalCreated,
-) -> Result<(), ProjectError> {
-    let roles = created.roles.iter().map(column::word).collect::<Result<Vec<_>, _>>()?;
-    sqlx::query(
-        "INSERT INTO principals (tenant, id, kind, name, roles, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(&recorded.tenant)
-    .bind(&recorded.aggregate_id)
-    .bind(column::word(&created.kind)?)
-    .bind(created.name.shown())
-    .bind(roles)
-    .bind(recorded.time.datetime())
-    .execute(rows)
-    .await?;
-    Ok(())
 }
 
 /// Kind and roles of the principal whose token with this digest is accepted at `at`; none if it is not.

@@ -6,20 +6,20 @@ use crate::database::{Database, Meaning, described, meaning};
 use crate::lease::{Lease, LeaseError, read_positions};
 use crate::parked::{self, Aggregate};
 use crate::projection::{ProjectError, Projection};
-use async_trait::async_trait;
-use chassis::TraceContext;
-use event_log::{Followed, Recorded, RecordedEvent};
+use crate::rows::{Readable, Rows};
+use chassis::{Clock, TraceContext};
+use event_log::{Followed, Recorded};
 use ledger::{Origin, Position};
 use sqlx::{Acquire as _, PgConnection};
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
 use tracing::{Instrument as _, Span};
+use trust::encoding::Timestamp;
 
 /// The channel on which every moved position is announced, as `<origin>:<sequence>`.
 pub(crate) const CHANNEL: &str = "positions";
 
 /// What was decided longer ago is not traced.
-const TRACED: Duration = Duration::from_hours(1);
+const TRACED_SECONDS: i64 = 60 * 60;
 
 /// Why a batch was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum WriteError {
     Slice {
         /// Which.
         slice: &'static str,
-        /// At which commit.
+        /// At which commit, or after which one its rows did not fit the tables.
         sequence: u64,
         /// Why.
         source: ProjectError,
@@ -67,7 +67,9 @@ impl WriteError {
             Self::Slice { source, .. } | Self::Park { source, .. } => match source {
                 ProjectError::Sql(error) => meaning(error),
                 ProjectError::Missing { .. }
+                | ProjectError::Repeated { .. }
                 | ProjectError::OutOfRange
+                | ProjectError::Nul
                 | ProjectError::Document(_)
                 | ProjectError::Id(_) => Meaning::Data,
             },
@@ -91,37 +93,37 @@ pub struct Written {
     pub condemned: u64,
 }
 
-#[async_trait]
-trait Slice: Send + Sync {
-    fn name(&self) -> &'static str;
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError>;
+/// A slice, with those of its rows that the batch at hand changes.
+struct Slice {
+    name: &'static str,
+    rows: Rows,
 }
 
-#[async_trait]
-impl<P: Projection> Slice for P {
-    fn name(&self) -> &'static str {
-        P::NAME
-    }
-
+impl Slice {
+    /// Takes in commits in the log's order.
     async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        Projection::project(self, rows, recorded, events).await
+        &mut self,
+        connection: &mut PgConnection,
+        commits: &[Readable<'_>],
+    ) -> Result<(), WriteError> {
+        let slice = self.name;
+        let Some(last) = commits.last().map(|commit| commit.recorded.sequence) else {
+            return Ok(());
+        };
+        let failed = |sequence| move |source| WriteError::Slice { slice, sequence, source };
+        self.rows.load(connection, commits).await.map_err(failed(last))?;
+        for commit in commits {
+            self.rows.change(commit).map_err(failed(commit.recorded.sequence))?;
+        }
+        self.rows.write(connection).await.map_err(failed(last))
     }
 }
 
 /// The slices that a worker keeps.
 pub struct Tables {
     database: Database,
-    slices: Vec<Box<dyn Slice>>,
+    slices: Vec<Slice>,
+    clock: Clock,
 }
 
 impl std::fmt::Debug for Tables {
@@ -133,14 +135,20 @@ impl std::fmt::Debug for Tables {
 impl Tables {
     /// Without slices.
     pub fn new(database: &Database) -> Self {
-        Self { database: database.clone(), slices: Vec::new() }
+        Self { database: database.clone(), slices: Vec::new(), clock: Clock::system() }
     }
 
     /// One more slice.
     #[must_use]
-    pub fn keep(mut self, slice: impl Projection) -> Self {
-        self.slices.push(Box::new(slice));
+    pub fn keep<P: Projection>(mut self, slice: P) -> Self {
+        self.slices.push(Slice { name: P::NAME, rows: slice.rows() });
         self
+    }
+
+    /// The time by this clock says what is too old to be traced.
+    #[must_use]
+    pub fn timed_by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Waits for the lease and fences every earlier worker. The schema was migrated before.
@@ -154,7 +162,7 @@ impl Tables {
     }
 
     fn names(&self) -> Vec<&'static str> {
-        self.slices.iter().map(|slice| slice.name()).collect()
+        self.slices.iter().map(|slice| slice.name).collect()
     }
 }
 
@@ -174,9 +182,9 @@ pub struct Writer {
 /// What to do when a commit's data does not fit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Misfit {
-    /// Give the batch up: the fast way, without savepoints.
+    /// Give the batch up: the fast way, all commits at once.
     Fail,
-    /// Set its aggregate aside.
+    /// Set its aggregate aside: commit by commit, each under a savepoint.
     Park,
 }
 
@@ -198,10 +206,11 @@ impl Writer {
         if self.in_doubt {
             self.reload().await?;
         }
-        let first = self.attempt(batch, Misfit::Fail).await;
+        let spans = self.spans(batch);
+        let first = self.attempt(batch, &spans, Misfit::Fail).await;
         let outcome = match first {
             Err(error) if error.meaning() == Meaning::Data => {
-                self.attempt(batch, Misfit::Park).await
+                self.attempt(batch, &spans, Misfit::Park).await
             }
             other => other,
         };
@@ -226,44 +235,28 @@ impl Writer {
         Ok(())
     }
 
-    async fn attempt(&mut self, batch: &[Followed], misfit: Misfit) -> Result<Written, WriteError> {
-        let Some(end) = batch.last().map(|last| self.position_of(last)) else {
+    /// One for each commit, in the trace of what led to it, until its rows can be read. A rebuild is no part of the
+    /// traces of what it reads again.
+    fn spans(&self, batch: &[Followed]) -> Vec<Span> {
+        let oldest = self.tables.clock.now().plus_seconds(-TRACED_SECONDS);
+        batch.iter().map(|followed| span(followed, oldest)).collect()
+    }
+
+    async fn attempt(
+        &mut self,
+        batch: &[Followed],
+        spans: &[Span],
+        misfit: Misfit,
+    ) -> Result<Written, WriteError> {
+        let Some(end) = batch.last().map(|last| last.position(&self.origin)) else {
             return Ok(Written::default());
         };
+        self.forget();
         let mut transaction = self.tables.database.pool().begin().await?;
         // First, so that a worker that lost the lease waits here and then finds nothing to move.
         let moved = self.advance(&mut transaction, &end).await?;
-        let mut written = Written::default();
         let mut newly = BTreeMap::new();
-        for followed in batch {
-            match followed {
-                Followed::Commit(recorded) => {
-                    let span = tracing::debug_span!(
-                        "project",
-                        trace_id = tracing::field::Empty,
-                        log.sequence = recorded.sequence,
-                        aggregate = recorded.aggregate_type
-                    );
-                    // A rebuild is no part of the traces of what it reads again.
-                    let span =
-                        if span.is_disabled() || is_old(recorded) { Span::none() } else { span };
-                    if !span.is_disabled() {
-                        TraceContext::follow(&span, &recorded.traceparent);
-                    }
-                    let parked = self.commit(&mut transaction, recorded, misfit, &mut newly);
-                    let parked = parked.instrument(span).await?;
-                    written.commits += u64::from(!parked);
-                    written.parked += u64::from(parked);
-                }
-                Followed::Condemned(condemned) => {
-                    let noted =
-                        parked::condemn(&mut transaction, self.origin.as_str(), condemned).await;
-                    let sequence = condemned.sequence;
-                    noted.map_err(|source| WriteError::Park { sequence, source })?;
-                    written.condemned += 1;
-                }
-            }
-        }
+        let written = self.take_in(&mut transaction, (batch, spans), misfit, &mut newly).await?;
         if let Some(served) = moved.values().min_by_key(|position| position.sequence) {
             sqlx::query("SELECT pg_notify($1, $2)")
                 .bind(CHANNEL)
@@ -280,15 +273,42 @@ impl Writer {
         Ok(written)
     }
 
-    fn position_of(&self, followed: &Followed) -> Position {
-        match followed {
-            Followed::Commit(recorded) => recorded.position(),
-            Followed::Condemned(condemned) => Position {
-                origin: self.origin.clone(),
-                sequence: condemned.sequence,
-                hash: condemned.hash,
-            },
+    async fn take_in(
+        &mut self,
+        connection: &mut PgConnection,
+        (batch, spans): (&[Followed], &[Span]),
+        misfit: Misfit,
+        newly: &mut BTreeMap<Aggregate, u64>,
+    ) -> Result<Written, WriteError> {
+        let (mut written, mut readable) = (Written::default(), Vec::new());
+        for (followed, span) in batch.iter().zip(spans) {
+            let recorded = match followed {
+                Followed::Commit(recorded) => recorded,
+                Followed::Condemned(condemned) => {
+                    let sequence = condemned.sequence;
+                    let noted = parked::condemn(connection, self.origin.as_str(), condemned).await;
+                    noted.map_err(|source| WriteError::Park { sequence, source })?;
+                    written.condemned += 1;
+                    continue;
+                }
+            };
+            let unfit = match (self.readable(recorded, newly), misfit) {
+                (Err(reason), _) => Some(reason),
+                (Ok(commit), Misfit::Fail) => {
+                    readable.push(commit);
+                    None
+                }
+                (Ok(commit), Misfit::Park) => self.unfit(connection, commit).await?,
+            };
+            if let Some(reason) = unfit {
+                park(connection, recorded, &reason, newly).instrument(span.clone()).await?;
+                written.parked += 1;
+            } else {
+                written.commits += 1;
+            }
         }
+        self.project(connection, &readable).await?;
+        Ok(written)
     }
 
     /// Moves every slice that is behind `end` there, from exactly where this worker left it.
@@ -330,73 +350,97 @@ impl Writer {
         Ok(moved)
     }
 
-    /// Projects one commit into every slice that has not seen it; true if it was set aside instead.
-    async fn commit(
+    /// A commit's events, or why it is set aside without a try.
+    fn readable<'a>(
         &self,
-        connection: &mut PgConnection,
-        recorded: &Recorded,
-        misfit: Misfit,
-        newly: &mut BTreeMap<Aggregate, u64>,
-    ) -> Result<bool, WriteError> {
-        let aggregate = parked::aggregate(recorded);
-        let first =
-            [self.parked.get(&aggregate), newly.get(&aggregate)].into_iter().flatten().min();
-        let reason = if first.is_some_and(|first| *first <= recorded.sequence) {
-            "an earlier commit of the aggregate is parked".to_owned()
-        } else {
-            match (&recorded.events, misfit) {
-                (Err(unreadable), _) => described(unreadable),
-                (Ok(events), Misfit::Fail) => {
-                    self.project(connection, recorded, events).await?;
-                    return Ok(false);
-                }
-                (Ok(events), Misfit::Park) => {
-                    let mut savepoint = connection.begin().await?;
-                    match self.project(&mut savepoint, recorded, events).await {
-                        Ok(()) => {
-                            savepoint.commit().await?;
-                            return Ok(false);
-                        }
-                        Err(error) if error.meaning() == Meaning::Data => {
-                            savepoint.rollback().await?;
-                            described(&error)
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
+        recorded: &'a Recorded,
+        newly: &BTreeMap<Aggregate, u64>,
+    ) -> Result<Readable<'a>, String> {
+        if !self.parked.is_empty() || !newly.is_empty() {
+            let aggregate = parked::aggregate(recorded);
+            let first = [self.parked.get(&aggregate), newly.get(&aggregate)];
+            if first.into_iter().flatten().any(|first| *first <= recorded.sequence) {
+                return Err("an earlier commit of the aggregate is parked".to_owned());
             }
-        };
-        let sequence = recorded.sequence;
-        parked::park(connection, recorded, &reason)
-            .await
-            .map_err(|source| WriteError::Park { sequence, source })?;
-        tracing::error!(
-            log.sequence = sequence, tenant = %recorded.tenant, aggregate = %recorded.aggregate_id,
-            reason, "a commit cannot be projected: its aggregate is parked"
-        );
-        newly.entry(aggregate).or_insert(sequence);
-        Ok(true)
+        }
+        match &recorded.events {
+            Ok(events) => Ok(Readable { recorded, events }),
+            Err(unreadable) => Err(described(unreadable)),
+        }
     }
 
-    async fn project(
-        &self,
+    /// Projects one commit, or says why it does not fit; nothing of it is left then.
+    async fn unfit(
+        &mut self,
         connection: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), WriteError> {
-        for slice in &self.tables.slices {
-            let from = self.positions.get(slice.name()).map_or(0, |position| position.sequence);
-            if recorded.sequence > from {
-                slice.project(connection, recorded, events).await.map_err(|source| {
-                    WriteError::Slice { slice: slice.name(), sequence: recorded.sequence, source }
-                })?;
+        commit: Readable<'_>,
+    ) -> Result<Option<String>, WriteError> {
+        let mut savepoint = connection.begin().await?;
+        match self.project(&mut savepoint, &[commit]).await {
+            Ok(()) => {
+                savepoint.commit().await?;
+                Ok(None)
             }
+            Err(error) if error.meaning() == Meaning::Data => {
+                savepoint.rollback().await?;
+                self.forget();
+                Ok(Some(described(&error)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Projects commits into every slice that has not seen them.
+    async fn project(
+        &mut self,
+        connection: &mut PgConnection,
+        commits: &[Readable<'_>],
+    ) -> Result<(), WriteError> {
+        for slice in &mut self.tables.slices {
+            let from = self.positions.get(slice.name).map_or(0, |position| position.sequence);
+            let seen = commits.partition_point(|commit| commit.recorded.sequence <= from);
+            slice.project(connection, commits.get(seen..).unwrap_or_default()).await?;
         }
         Ok(())
     }
+
+    fn forget(&mut self) {
+        self.tables.slices.iter_mut().for_each(|slice| slice.rows.forget());
+    }
 }
 
-fn is_old(recorded: &Recorded) -> bool {
-    let age = SystemTime::now().duration_since(recorded.time.datetime().into());
-    age.is_ok_and(|age| age > TRACED)
+fn span(followed: &Followed, oldest: Timestamp) -> Span {
+    let Followed::Commit(recorded) = followed else { return Span::none() };
+    if recorded.time < oldest {
+        return Span::none();
+    }
+    let span = tracing::debug_span!(
+        "project",
+        trace_id = tracing::field::Empty,
+        log.sequence = recorded.sequence,
+        aggregate = recorded.aggregate_type
+    );
+    if !span.is_disabled() {
+        TraceContext::follow(&span, &recorded.traceparent);
+    }
+    span
+}
+
+/// Sets a commit aside, and with it what follows of its aggregate.
+async fn park(
+    connection: &mut PgConnection,
+    recorded: &Recorded,
+    reason: &str,
+    newly: &mut BTreeMap<Aggregate, u64>,
+) -> Result<(), WriteError> {
+    let sequence = recorded.sequence;
+    parked::park(connection, recorded, reason)
+        .await
+        .map_err(|source| WriteError::Park { sequence, source })?;
+    tracing::error!(
+        log.sequence = sequence, tenant = %recorded.tenant, aggregate = %recorded.aggregate_id,
+        reason, "a commit cannot be projected: its aggregate is parked"
+    );
+    newly.entry(parked::aggregate(recorded)).or_insert(sequence);
+    Ok(())
 }

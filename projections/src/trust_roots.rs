@@ -3,10 +3,9 @@
 use crate::column;
 use crate::database::{Database, DatabaseError};
 use crate::projection::{ProjectError, Projection};
+use crate::rows::{Columns, Kept, Key, Rows, Told, made};
+use chrono::{DateTime, Utc};
 use domain::identity::TrustRootEvent;
-use domain::registry::Event;
-use event_log::{Recorded, RecordedEvent};
-use sqlx::PgConnection;
 use trust::encoding::Sha256Digest;
 
 /// The slice.
@@ -15,51 +14,70 @@ pub struct TrustRoots;
 
 impl Projection for TrustRoots {
     const NAME: &'static str = "trust_roots";
-    const TABLES: &'static [&'static str] = &["trust_roots"];
 
-    async fn project(
-        &self,
-        rows: &mut PgConnection,
-        recorded: &Recorded,
-        events: &[RecordedEvent],
-    ) -> Result<(), ProjectError> {
-        for event in events {
-            match &event.event {
-                Event::TrustRoot(root) => project(rows, recorded, root).await?,
-                Event::Tenant(_)
-                | Event::Principal(_)
-                | Event::DataSource(_)
-                | Event::Change(_)
-                | Event::Approval(_)
-                | Event::Job(_)
-                | Event::Agent(_)
-                | Event::Log(_) => {}
-            }
-        }
-        Ok(())
+    fn rows(self) -> Rows {
+        Rows::of::<Row>()
     }
 }
 
-async fn project(
-    rows: &mut PgConnection,
-    recorded: &Recorded,
-    event: &TrustRootEvent,
-) -> Result<(), ProjectError> {
-    match event {
-        TrustRootEvent::Published(published) => {
-            sqlx::query(
-                "INSERT INTO trust_roots (tenant, version, sha256, envelope_sha256, published_at) \
-                 VALUES ($1, $2, $3, $4, $5)",
-            )
-            .bind(&recorded.tenant)
-            .bind(column::bigint(published.version)?)
-            .bind(published.sha256.to_string())
-            .bind(published.envelope.sha256.to_string())
-            .bind(recorded.time.datetime())
-            .execute(rows)
-            .await?;
-            Ok(())
+/// One version of a tenant's root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, sqlx::FromRow)]
+struct VersionKey {
+    tenant: String,
+    version: i64,
+}
+
+impl Key for VersionKey {
+    fn columns(keys: Columns<'_, Self>) -> Columns<'_, Self> {
+        keys.column(|key| key.tenant.as_str()).column(|key| key.version)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    sha256: String,
+    envelope_sha256: String,
+    published_at: DateTime<Utc>,
+}
+
+impl Kept for Row {
+    const TABLE: &'static str = "trust_roots";
+    const LOAD: &'static str = "SELECT tenant, version, sha256, envelope_sha256, published_at \
+        FROM trust_roots JOIN unnest($1::text[], $2::bigint[]) AS wanted (tenant, version) \
+        USING (tenant, version)";
+    const WRITE: &'static str = "INSERT INTO trust_roots (tenant, version, sha256, \
+        envelope_sha256, published_at) SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], \
+        $4::text[], $5::timestamptz[])";
+
+    type Key = VersionKey;
+    type Event = TrustRootEvent;
+
+    fn key(told: &Told<'_, TrustRootEvent>) -> Result<Option<VersionKey>, ProjectError> {
+        match told.event {
+            TrustRootEvent::Published(published) => Ok(Some(VersionKey {
+                tenant: told.recorded.tenant.clone(),
+                version: column::bigint(published.version)?,
+            })),
         }
+    }
+
+    fn change(row: &mut Option<Self>, told: &Told<'_, TrustRootEvent>) -> Result<(), ProjectError> {
+        match told.event {
+            TrustRootEvent::Published(published) => made(
+                row,
+                Self {
+                    sha256: published.sha256.to_string(),
+                    envelope_sha256: published.envelope.sha256.to_string(),
+                    published_at: told.recorded.time.datetime(),
+                },
+            ),
+        }
+    }
+
+    fn columns(rows: Columns<'_, Self>) -> Columns<'_, Self> {
+        rows.column(|row| row.sha256.as_str())
+            .column(|row| row.envelope_sha256.as_str())
+            .column(|row| row.published_at)
     }
 }
 

@@ -93,9 +93,11 @@ pub async fn get_approval(
     headers: HeaderMap,
 ) -> Answered {
     let (database, tenant) = (&state.database, reading.tenant.as_str());
-    let found = approval_detail::load(database, tenant, approval).await.map_err(unread)?;
+    let load = async || approval_detail::load(database, tenant, approval).await.map_err(unread);
+    let mut found = load().await?;
     if found.is_none() && approvals::exists(database, tenant, approval).await.map_err(unread)? {
-        return Err(being_rebuilt());
+        // It may have come between the two questions: document and list row come together.
+        found = Some(load().await?.ok_or_else(being_rebuilt)?);
     }
     let (detail, version) = found.ok_or_else(|| Problem::refusal(&ApprovalError::NotFound))?;
     Ok(Answer::document(&reading, &headers, version, detail))

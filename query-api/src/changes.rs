@@ -113,9 +113,11 @@ async fn find(
     change: ChangeId,
 ) -> Result<(ChangeDetail, u64), Problem> {
     let (database, tenant) = (&state.database, reading.tenant.as_str());
-    let found = change_detail::load(database, tenant, change).await.map_err(unread)?;
+    let load = async || change_detail::load(database, tenant, change).await.map_err(unread);
+    let found = load().await?;
     if found.is_none() && change_list::exists(database, tenant, change).await.map_err(unread)? {
-        return Err(being_rebuilt());
+        // It may have come between the two questions: document and list row come together.
+        return load().await?.ok_or_else(being_rebuilt);
     }
     found.ok_or_else(|| Problem::refusal(&ChangeError::NotFound))
 }

@@ -40,7 +40,8 @@ pub struct CommitsQuery {
 /// Read where a log starts and ends.
 #[utoipa::path(get, path = "/v1/logs/{log}", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin")),
-    responses((status = 200, description = "The log and its ends", body = LogBody), Problem))]
+    responses((status = 200, description = "The log and its ends", body = LogBody,
+        headers(("Cs-Checkpoint" = String, description = "The newest signed checkpoint, base64; absent where there is none"))), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn get_log(
     State(state): State<AppState>,
@@ -49,16 +50,17 @@ pub async fn get_log(
 ) -> Result<Response, Problem> {
     auditing.of_log(&state, &log)?;
     let last_sequence = state.log.last_sequence().await.map_err(log_unread)?;
+    let newest = sealed::newest(&state).await?;
     let body = LogBody {
         log,
         shard: state.log.identity().shard.to_string(),
         first_sequence: last_sequence.min(1),
         last_sequence,
-        sealed_size: sealed::newest(&state).await?.map(|note| note.claim().size),
+        sealed_size: newest.as_ref().map(|note| note.claim().size),
         max_merge_delay_seconds: sealed::MAX_MERGE_DELAY_SECONDS,
     };
-    let headers = (position(&state, last_sequence), sealed::header(&state).await?);
-    Ok((headers.0, headers.1, Json(body)).into_response())
+    let newest = sealed::header(newest.as_ref());
+    Ok((newest, position(&state, last_sequence), Json(body)).into_response())
 }
 
 /// Read a log's messages as the lines of an evidence bundle, up to its end at the time of the request (`Cs-Position`).
@@ -66,7 +68,8 @@ pub async fn get_log(
 /// An answer that breaks off has failed in between: read on after the last whole line.
 #[utoipa::path(get, path = "/v1/logs/{log}/commits", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin"), CommitsQuery),
-    responses((status = 200, description = "One message of the log a line", content_type = "application/x-ndjson", body = String), Problem))]
+    responses((status = 200, description = "One message of the log a line", content_type = "application/x-ndjson", body = String,
+        headers(("Cs-Checkpoint" = String, description = "The newest signed checkpoint, base64; absent where there is none at hand"))), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn list_commits(
     State(state): State<AppState>,
@@ -78,7 +81,7 @@ pub async fn list_commits(
     let last = state.log.last_sequence().await.map_err(log_unread)?;
     let lines = lines(state.log.clone(), query.after.unwrap_or(0), last);
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))];
-    let newest = sealed::header(&state).await?;
+    let newest = sealed::header(sealed::newest_if_at_hand(&state).await.as_ref());
     Ok((headers, newest, position(&state, last), Body::from_stream(lines)).into_response())
 }
 

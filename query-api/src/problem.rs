@@ -19,7 +19,7 @@ chassis::problems! {
     NO_ARCHIVE = "ledger.no_archive", 404, "this query-api shows no sealed log: it has no archive configured";
     NOT_SEALED = "ledger.not_sealed", 404, "no checkpoint covers this yet: try again";
     CHECKPOINT_NOT_FOUND = "ledger.checkpoint_not_found", 404, "there is no checkpoint of this size";
-    SIZES_MALFORMED = "ledger.sizes_malformed", 400, "from and to are sizes of the tree from 1, from not larger than to";
+    SIZES_MALFORMED = "ledger.sizes_malformed", 400, "sizes are from 1, and what is to be proven is not larger than the checkpoint";
     TILE_NOT_FOUND = "ledger.tile_not_found", 404, "there is no such tile";
     ARCHIVE_UNAVAILABLE = "ledger.archive_unavailable", 503, "the archive cannot be read now: try again";
     BLOB_NOT_FOUND = "ledger.blob_not_found", 404, "the log has no such blob of this tenant";
@@ -54,7 +54,7 @@ pub fn being_rebuilt() -> Problem {
 /// The archive could not be read.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
 pub fn archive_unread(error: ArchiveError) -> Problem {
-    if let ArchiveError::Store { .. } = error {
+    if let ArchiveError::Store { .. } | ArchiveError::Folder { .. } = error {
         tracing::error!(error = %Chain(&error), "the archive is unavailable");
         return Problem::of(&ARCHIVE_UNAVAILABLE).retry_after(RETRY_SECONDS);
     }

@@ -10,20 +10,20 @@ use crate::problem::{
 use crate::state::AppState;
 use archive::{Archive, ObjectName};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 use chassis::Problem;
 use chassis::body::{PathId, StrictQuery};
 use client::reads::{ConsistencyBody, InclusionBody};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use ledger::tree::{
     NodeHash, TileError, TileMissing, consistency_proof, consistency_tiles, inclusion_proof,
     inclusion_tiles,
 };
-use ledger::{CheckpointNote, TilePath};
+use ledger::{CheckpointNote, Origin, TilePath};
 use serde::Deserialize;
+use std::num::NonZeroU64;
 use trust::encoding::to_base64;
 use utoipa::IntoParams;
 
@@ -47,6 +47,7 @@ pub struct InclusionQuery {
 #[into_params(parameter_in = Query)]
 pub struct ConsistencyQuery {
     /// The size of the earlier tree, from 1.
+    #[param(minimum = 1)]
     from: u64,
     /// The size of the later checkpoint; the newest if absent.
     to: Option<u64>,
@@ -63,7 +64,7 @@ pub async fn get_checkpoint(
     PathId(log): PathId<String>,
 ) -> Result<Response, Problem> {
     auditing.of_log(&state, &log)?;
-    let note = newest(&state).await?.ok_or_else(not_sealed)?;
+    let note = checkpoint(&state, None).await?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -72,21 +73,24 @@ pub async fn get_checkpoint(
 }
 
 /// One tile. It never changes, and so may be kept for ever.
+///
+/// A tile has one spelling: its name is taken from the path as it was sent, and an escape in it names nothing.
 #[tracing::instrument(skip_all)]
 pub async fn get_tile(
     State(state): State<AppState>,
     auditing: Auditing,
-    Path((log, tile)): Path<(String, String)>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
-    auditing.of_log(&state, &log)?;
+    // Nothing, "log", the origin, and all the rest.
+    let mut parts = uri.path().splitn(4, '/').skip(2);
+    auditing.of_log(&state, parts.next().unwrap_or_default())?;
     let archive = archive(&state)?;
-    let path = format!("tile/{tile}").parse::<TilePath>();
-    let path = path.map_err(|_| Problem::of(&TILE_NOT_FOUND))?;
+    let not_found = || Problem::of(&TILE_NOT_FOUND);
+    let path = parts.next().and_then(|name| name.parse::<TilePath>().ok()).ok_or_else(not_found)?;
     let found = archive.tiles(&[path]).await.map_err(archive_unread)?;
-    let bytes = found.into_values().next().ok_or_else(|| Problem::of(&TILE_NOT_FOUND))?;
+    let stored = found.into_values().next().ok_or_else(not_found)?;
     // The archive may hold the full tile only.
-    let bytes = Bytes::from(bytes);
-    let bytes = bytes.slice(..bytes.len().min(path.byte_len()));
+    let bytes = path.part(stored).ok_or_else(|| Problem::internal(&Damaged::Tile(path)))?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -98,20 +102,23 @@ pub async fn get_tile(
 /// Prove that the log holds a message: with it, its hash and the log's key, anybody can check it offline.
 #[utoipa::path(get, path = "/v1/logs/{log}/proofs/{sequence}", tag = "ledger",
     params(("log" = String, Path, description = "The log's origin"),
-        ("sequence" = u64, Path, description = "The message's sequence, from 1"), InclusionQuery),
+        ("sequence" = u64, Path, minimum = 1, description = "The message's sequence, from 1"), InclusionQuery),
     responses((status = 200, description = "The proof and its checkpoint", body = InclusionBody), Problem))]
 #[tracing::instrument(skip_all)]
 pub async fn prove_inclusion(
     State(state): State<AppState>,
     auditing: Auditing,
-    PathId((log, sequence)): PathId<(String, u64)>,
+    PathId((log, sequence)): PathId<(String, NonZeroU64)>,
     StrictQuery(query): StrictQuery<InclusionQuery>,
 ) -> Result<Json<InclusionBody>, Problem> {
     auditing.of_log(&state, &log)?;
     let note = checkpoint(&state, query.size).await?;
-    let head = note.claim().head();
-    let index = sequence.checked_sub(1).filter(|_| sequence <= head.size);
-    let index = index.ok_or_else(not_sealed)?;
+    let (head, sequence) = (note.claim().head(), sequence.get());
+    if sequence > head.size {
+        // The newest checkpoint will grow; one of a size that was asked for never does.
+        return Err(query.size.map_or_else(not_sealed, |_| Problem::of(&SIZES_MALFORMED)));
+    }
+    let index = sequence - 1;
     let tiles = inclusion_tiles(index, head.size);
     let tiles = archive(&state)?.tiles(&tiles).await.map_err(archive_unread)?;
     let (_, proof) = inclusion_proof(index, &head, &tiles).map_err(|error| unproven(&error))?;
@@ -149,36 +156,68 @@ pub async fn prove_consistency(
 pub async fn newest(state: &AppState) -> Result<Option<CheckpointNote>, Problem> {
     let Some(archive) = &state.archive else { return Ok(None) };
     let bytes = archive.newest_checkpoint().await.map_err(archive_unread)?;
-    bytes.map(|bytes| note(&bytes)).transpose()
+    bytes.map(|bytes| note(state, &bytes)).transpose()
 }
 
-/// `Cs-Checkpoint`: base64 of the newest note, if there is one.
-pub async fn header(state: &AppState) -> Result<HeaderMap, Problem> {
-    let mut headers = HeaderMap::new();
-    let newest = newest(state).await?.map(|note| to_base64(note.to_string().as_bytes()));
-    if let Some(value) = newest.and_then(|text| HeaderValue::try_from(text).ok()) {
-        headers.insert(CHECKPOINT_HEADER, value);
+/// The newest checkpoint for an answer that stands without one: the log can be read while its archive cannot.
+pub async fn newest_if_at_hand(state: &AppState) -> Option<CheckpointNote> {
+    match newest(state).await {
+        Ok(note) => note,
+        Err(problem) => {
+            tracing::warn!(%problem, "the newest checkpoint cannot be read now: the answer goes without");
+            None
+        }
     }
-    Ok(headers)
 }
 
+/// `Cs-Checkpoint`: base64 of a note, if there is one.
+pub fn header(note: Option<&CheckpointNote>) -> HeaderMap {
+    let text = note.map(|note| to_base64(note.to_string().as_bytes()));
+    let value = text.and_then(|text| HeaderValue::try_from(text).ok());
+    value.into_iter().map(|value| (CHECKPOINT_HEADER, value)).collect()
+}
+
+/// The checkpoint of this size, or the newest.
 async fn checkpoint(state: &AppState, size: Option<u64>) -> Result<CheckpointNote, Problem> {
     let archive = archive(state)?;
-    let Some(size) = size else { return newest(state).await?.ok_or_else(not_sealed) };
-    let shown = newest(state).await?.filter(|note| note.claim().size == size);
-    if let Some(note) = shown {
+    let shown = newest(state).await?;
+    let Some(size) = size else { return shown.ok_or_else(not_sealed) };
+    // Witnesses cosign what is shown.
+    if let Some(note) = shown.filter(|note| note.claim().size == size) {
         return Ok(note);
     }
     let bytes = archive.get(&ObjectName::Note { size }).await.map_err(archive_unread)?;
-    note(&bytes.ok_or_else(|| Problem::of(&CHECKPOINT_NOT_FOUND))?)
+    let note = note(state, &bytes.ok_or_else(|| Problem::of(&CHECKPOINT_NOT_FOUND))?)?;
+    if note.claim().size != size {
+        return Err(Problem::internal(&Damaged::Size { size, found: note.claim().size }));
+    }
+    Ok(note)
+}
+
+/// What the archive holds is not what it should be. Who changed it is for the sealer and for verifiers to find.
+#[derive(Debug, thiserror::Error)]
+enum Damaged {
+    #[error("the archive's {0} is not of the length of a tile")]
+    Tile(TilePath),
+    #[error("the archive holds a checkpoint of the log {0}")]
+    Origin(Origin),
+    #[error(
+        "the archive holds a checkpoint of size {found} in the place of the one of size {size}"
+    )]
+    Size { size: u64, found: u64 },
 }
 
 fn archive(state: &AppState) -> Result<&Archive, Problem> {
     state.archive.as_ref().ok_or_else(|| Problem::of(&NO_ARCHIVE))
 }
 
-fn note(bytes: &[u8]) -> Result<CheckpointNote, Problem> {
-    CheckpointNote::parse(bytes).map_err(|error| Problem::internal(&error))
+fn note(state: &AppState, bytes: &[u8]) -> Result<CheckpointNote, Problem> {
+    let note = CheckpointNote::parse(bytes).map_err(|error| Problem::internal(&error))?;
+    let origin = &note.claim().origin;
+    if *origin != state.log.identity().origin {
+        return Err(Problem::internal(&Damaged::Origin(origin.clone())));
+    }
+    Ok(note)
 }
 
 fn not_sealed() -> Problem {

@@ -36,7 +36,7 @@ fn every_route_has_an_operation_id_a_summary_and_its_problems() {
             assert_eq!(documented, named_in_path, "{named}");
         }
     }
-    assert_eq!(ids.len(), 18, "{ids:?}");
+    assert_eq!(ids.len(), 21, "{ids:?}");
     let problem = &document["components"]["responses"]["Problem"]["content"];
     let problem = &problem["application/problem+json"]["schema"]["$ref"];
     assert_eq!(problem, "#/components/schemas/Problem");

@@ -11,7 +11,7 @@ use trust::encoding::{Sha256Digest, Timestamp};
 
 /// Most messages under one checkpoint.
 pub const MOST_MESSAGES: u64 = 1_000;
-/// Lines of more bytes are not added to: a segment of the archive has at most 64 MiB.
+/// Lines of more bytes are not added to: a segment of the archive has at most 32 MiB.
 const ENOUGH_BYTES: usize = 16 << 20;
 /// Objects that are stored at once.
 const AT_ONCE: usize = 8;

@@ -9,7 +9,7 @@ use archive::{Archive, ObjectName};
 use bytes::Bytes;
 use chassis::Clock;
 use event_log::{AppendError, Checkpoints, Follower, LogError, Reader};
-use ledger::{Checkpoint, CheckpointNote, CommitHash, Tree};
+use ledger::{Checkpoint, CheckpointNote, CommitHash, Tree, cosigned_at};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -52,8 +52,8 @@ impl Sealer {
         clock: Clock,
     ) -> (Self, Published) {
         let Standing { tree, last, follower, fence, note, snapshot } = standing;
+        let sealed_at = note.as_ref().and_then(|note| time_of(note, &key)).unwrap_or_default();
         let (newest, published) = watch::channel(note);
-        let sealed_at = 0;
         let sealer = Self {
             tree,
             last,
@@ -222,6 +222,13 @@ impl Sealer {
         metrics::gauge!("countersign_sealer_size").set(self.tree.size() as f64);
         metrics::gauge!("countersign_sealer_last_merge_delay_seconds").set(merge_delay);
     }
+}
+
+/// When this log's key says that it sealed a note, unix seconds.
+fn time_of(note: &CheckpointNote, key: &PrivateKey) -> Option<u64> {
+    let (name, text) = (note.claim().origin.as_str(), note.note().text());
+    let signatures = note.note().signatures().iter();
+    signatures.filter_map(|signature| cosigned_at(signature, text, name, &key.public())).max()
 }
 
 async fn elapsed(until: Option<Instant>) {

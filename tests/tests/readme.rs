@@ -41,6 +41,7 @@ fn alike(text: &str) -> anyhow::Result<String> {
         (r"\b[0-9a-f]{64}\b", "<digest>"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "<time>"),
         (r"\b\d+ ms\b", "<duration>"),
+        (r"\broot (<root>|[A-Za-z0-9+/]{43}=)", "root <root>"),
     ];
     let mut text = text.to_owned();
     for (pattern, name) in rules {

@@ -102,7 +102,7 @@ impl Runner {
                         if let Followed::Commit(recorded) = &seen {
                             self.handle(workflow, recorded).await?;
                         }
-                        reached.send_replace(Some(seen.position(log)));
+                        reached.send_replace(Some(seen.position(&log.identity().origin)));
                     }
                     Err(error) if error.is_transient() => break error,
                     Err(error) => return Err(error.into()),

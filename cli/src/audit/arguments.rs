@@ -40,6 +40,9 @@ pub struct ExportArguments {
     /// Only one change with its approvals, jobs and trust roots, with a proof for each commit.
     #[arg(long, value_name = "CHANGE", conflicts_with = "range", value_parser = change)]
     pub change: Option<IdText>,
+    /// The folder of an archive to read instead of the live log.
+    #[arg(long, value_name = "DIR")]
+    pub archive: Option<PathBuf>,
 }
 
 /// `audit prove`
@@ -83,7 +86,10 @@ pub struct FromEvidence {
     /// What you trust.
     #[arg(long, value_name = "FILE")]
     pub policy: PathBuf,
-    /// The live log's origin [default: the one that query-api serves].
+    /// The folder of an archive to read instead of the live log.
+    #[arg(long, value_name = "DIR", conflicts_with = "bundle")]
+    pub archive: Option<PathBuf>,
+    /// The log's origin [default: the one that query-api serves, or the only one of the archive].
     #[arg(long, value_name = "ORIGIN", conflicts_with = "bundle")]
     pub log: Option<Origin>,
     /// The shard in the log's subjects.
@@ -171,6 +177,9 @@ pub struct VerifyArguments {
     /// A checkpoint that you kept; may be repeated.
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub checkpoints: Vec<PathBuf>,
+    /// The folder of an archive to read instead of the live log.
+    #[arg(long, value_name = "DIR", conflicts_with = "bundle")]
+    pub archive: Option<PathBuf>,
     /// The live log's origin [default: the one that query-api serves].
     #[arg(long, value_name = "ORIGIN", conflicts_with = "bundle")]
     pub log: Option<Origin>,

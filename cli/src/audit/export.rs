@@ -4,15 +4,15 @@ use super::blobs::OfBundle;
 use super::copies;
 use super::directory::Directory;
 use super::evidence::Evidence;
+use super::origin::CopiedFrom;
 use super::part::Part;
 use super::progress::Progress;
-use super::seal::{self, Served};
+use super::seal::Served;
 use crate::clock;
 use crate::error::CliError;
 use crate::output::Output;
-use crate::session::Session;
 use client::ClientError;
-use client::reads::{InclusionBody, LogBody};
+use client::reads::InclusionBody;
 use ledger::bundle::{CHECKPOINT_FILE, COMMITS_FILE, MANIFEST_FILE, PROOFS_FILE};
 use ledger::line::MAX_LINE_BYTES;
 use ledger::{
@@ -53,14 +53,14 @@ pub struct Wanted<'a> {
 
 /// Copies a log into a new folder, or a new file if the name ends in `.tar`.
 pub async fn export(
-    session: &Session,
+    from: &CopiedFrom,
     output: &Output,
     wanted: Wanted<'_>,
     out: &Path,
 ) -> Result<Exported, CliError> {
     if out.extension().is_none_or(|extension| extension != "tar") {
         let is_new = new_folder(out)?;
-        let exported = into_folder(session, output, wanted, out).await;
+        let exported = into_folder(from, output, wanted, out).await;
         if exported.is_err() && is_new {
             // Goes only if it is still empty: what has arrived may be of use.
             drop(fs::remove_dir(out));
@@ -71,7 +71,7 @@ pub async fn export(
     let tar = new_file(out)?;
     let beside = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = tempfile::tempdir_in(beside.unwrap_or(Path::new("."))).map_err(failed)?;
-    let exported = into_folder(session, output, wanted, folder.path()).await;
+    let exported = into_folder(from, output, wanted, folder.path()).await;
     let packed = exported.and_then(|exported| {
         pack(folder.path(), tar).map_err(failed)?;
         Ok(exported)
@@ -114,21 +114,19 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 async fn into_folder(
-    session: &Session,
+    from: &CopiedFrom,
     output: &Output,
     Wanted { origin, scope }: Wanted<'_>,
     folder: &Path,
 ) -> Result<Exported, CliError> {
-    // Before the lines: what is lost at the end is then missed.
-    let body: LogBody = session.query.get(&format!("/v1/logs/{origin}")).await?;
-    let served = seal::covering(session, output, origin, body.last_sequence).await?;
+    let (last, served) = from.end(output, origin).await?;
     if served.is_none() && *scope != Scope::Log {
         return Err(CliError::PartNotSealed);
     }
     let path = folder.join(COMMITS_FILE);
     let mut copy = Copy {
         file: BufWriter::new(new_file(&path)?),
-        after: if let Scope::Range { from, .. } = scope { from - 1 } else { 0 },
+        after: first(scope, from),
         until: until(scope, served.as_ref()),
         part: Part::of(scope),
         taken: Vec::new(),
@@ -136,13 +134,13 @@ async fn into_folder(
         evidence: Evidence::default(),
         progress: Progress::of(output, "commits"),
     };
-    let last = copy.until.unwrap_or(body.last_sequence);
-    copy.lines(session, origin, last, &path).await?;
+    let last = copy.until.unwrap_or(last);
+    copy.lines(from, origin, last, &path).await?;
     let Copy { mut file, after, taken, blobs: named, evidence, progress, .. } = copy;
     let synced = file.flush().and_then(|()| file.get_ref().sync_all());
     synced.map_err(|source| CliError::WriteFile { path, source })?;
     let lines = progress.count();
-    let blobs = blobs(session, output, origin, folder, named).await?;
+    let blobs = blobs(from, output, origin, folder, named).await?;
     let source = Directory::new(folder);
     for (name, bytes) in copies::of(&evidence, &OfBundle(&source)) {
         write(folder, &name, &bytes)?;
@@ -151,17 +149,29 @@ async fn into_folder(
     let sealed_size = served.as_ref().map(|served| served.size);
     let manifest = match &served {
         None => Manifest::unsealed(origin.clone(), last_sequence, clock::now()),
-        Some(Served { note, size }) => {
-            write(folder, CHECKPOINT_FILE, note)?;
+        Some(served) => {
+            write(folder, CHECKPOINT_FILE, &served.note)?;
             if *scope != Scope::Log {
-                let proofs = proofs(session, output, origin, &taken, *size).await?;
+                let (mut proofs, mut progress) = (Vec::new(), Progress::of(output, "proofs"));
+                for sequence in &taken {
+                    proofs.extend(from.proof(origin, *sequence, served).await?);
+                    progress.step();
+                }
                 write(folder, PROOFS_FILE, &proofs)?;
             }
-            Manifest::sealed(origin.clone(), *size, scope, clock::now())
+            Manifest::sealed(origin.clone(), served.size, scope, clock::now())
         }
     };
     write(folder, MANIFEST_FILE, &manifest.encode()?)?;
     Ok(Exported { lines, blobs, last_sequence, sealed_size })
+}
+
+/// What comes before the first line that is read: an archive is read from its start.
+fn first(scope: &Scope, copied: &CopiedFrom) -> u64 {
+    match (scope, copied) {
+        (Scope::Range { from, .. }, CopiedFrom::Live(_)) => from.saturating_sub(1),
+        _ => 0,
+    }
 }
 
 /// The last line that belongs into the bundle.
@@ -173,24 +183,6 @@ fn until(scope: &Scope, served: Option<&Served>) -> Option<u64> {
     }
 }
 
-/// A proof for each line, as `proofs.ndjson` has them.
-async fn proofs(
-    session: &Session,
-    output: &Output,
-    origin: &Origin,
-    taken: &[u64],
-    size: u64,
-) -> Result<Vec<u8>, CliError> {
-    let (mut lines, mut progress) = (Vec::new(), Progress::of(output, "proofs"));
-    for sequence in taken {
-        let path = format!("/v1/logs/{origin}/proofs/{sequence}?size={size}");
-        let body: InclusionBody = session.query.get(&path).await?;
-        lines.extend(proof_line(&body)?.encode().map_err(CliError::Proof)?);
-        progress.step();
-    }
-    Ok(lines)
-}
-
 /// The proof as it was served; whoever verifies the bundle believes it or not.
 pub fn proof_line(body: &InclusionBody) -> Result<ProofLine, CliError> {
     let path = body.path.iter().map(|hash| hash.parse()).collect::<Result<_, _>>();
@@ -200,7 +192,7 @@ pub fn proof_line(body: &InclusionBody) -> Result<ProofLine, CliError> {
 }
 
 async fn blobs(
-    session: &Session,
+    from: &CopiedFrom,
     output: &Output,
     origin: &Origin,
     folder: &Path,
@@ -208,16 +200,12 @@ async fn blobs(
 ) -> Result<u64, CliError> {
     let mut progress = Progress::of(output, "blobs");
     for (sha256, tenant) in named {
-        let path = format!("/v1/logs/{origin}/blobs/{tenant}/{sha256}");
-        match session.query.bytes(&path).await {
-            Ok(bytes) => write(folder, &blob_file(&sha256), &bytes)?,
-            Err(ClientError::Problem(problem)) if problem.status == 404 => {
-                output.talk(&format!("the blob {sha256} of {tenant} is missing"));
-                continue;
-            }
-            Err(error) => return Err(error.into()),
+        if let Some(bytes) = from.blob(origin, &tenant, sha256).await? {
+            write(folder, &blob_file(&sha256), &bytes)?;
+            progress.step();
+        } else {
+            output.talk(&format!("the blob {sha256} of {tenant} is missing"));
         }
-        progress.step();
     }
     Ok(progress.count())
 }
@@ -240,7 +228,7 @@ impl Copy<'_> {
     /// Every line at least up to `last`; a stream that breaks off is read on after its last whole line.
     async fn lines(
         &mut self,
-        session: &Session,
+        from: &CopiedFrom,
         origin: &Origin,
         last: u64,
         path: &Path,
@@ -248,7 +236,7 @@ impl Copy<'_> {
         let mut tries = TRIES;
         while self.after < last {
             let before = self.after;
-            match self.stream(session, origin, path).await {
+            match self.stream(from, origin, path).await {
                 // The log has no more: what is missing up to its end is the verifier's finding.
                 Ok(()) if self.after == before => return Ok(()),
                 Ok(()) => {}
@@ -264,12 +252,11 @@ impl Copy<'_> {
 
     async fn stream(
         &mut self,
-        session: &Session,
+        from: &CopiedFrom,
         origin: &Origin,
         path: &Path,
     ) -> Result<(), CliError> {
-        let route = format!("/v1/logs/{origin}/commits?after={}", self.after);
-        let mut chunks = session.query.stream(&route).await?;
+        let mut chunks = from.lines(origin, self.after).await?;
         let mut pending: Vec<u8> = Vec::new();
         while let Some(chunk) = chunks.next().await? {
             for part in chunk.split_inclusive(|byte| *byte == b'\n') {

@@ -14,6 +14,7 @@ mod executions;
 mod export;
 mod kept;
 mod objection;
+mod origin;
 mod part;
 mod progress;
 mod prove;
@@ -39,6 +40,7 @@ use crate::exit::Exit;
 use crate::files;
 use crate::output::{Document, Output};
 use crate::session;
+use archive::Archive;
 pub use arguments::AuditVerb;
 use arguments::{
     CompareArguments, ExportArguments, FromEvidence, ProveArguments, ReplayArguments,
@@ -49,9 +51,10 @@ use conclusion::Conclusion;
 use directory::Directory;
 use export::{Exported, Wanted};
 use ledger::{BundleSource, CheckpointNote, Kept, Origin, Policy, Scope, VerifyError};
+use origin::CopiedFrom;
 use prove::Claim;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tar_file::TarFile;
 
 /// Runs a verb.
@@ -74,12 +77,11 @@ async fn export(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let ExportArguments { out, log, range, change } = arguments;
-    let session = session::open(global)?;
-    let origin = session.log(log).await?;
+    let ExportArguments { out, log, range, change, archive } = arguments;
+    let (from, origin) = copied_from(archive, global, log).await?;
     let scope = range.or(change.map(Scope::Change)).unwrap_or(Scope::Log);
     let wanted = Wanted { origin: &origin, scope: &scope };
-    let exported = export::export(&session, output, wanted, &out).await?;
+    let exported = export::export(&from, output, wanted, &out).await?;
     let path = out.display().to_string();
     let Exported { lines, blobs, last_sequence, sealed_size } = exported;
     let value = json!({"bundle": path, "log": origin, "scope": scope, "commits": lines,
@@ -105,10 +107,12 @@ async fn verify(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let VerifyArguments { bundle, policy, expect, receipts, checkpoints, log, shard } = arguments;
+    let VerifyArguments { bundle, policy, expect, receipts, checkpoints, archive, log, shard } =
+        arguments;
     let policy = read_policy(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
-    let evidence = Evidence::of(bundle.as_deref(), global, output, log, &Scope::Log).await?;
+    let evidence =
+        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
     let of_log = policy.log(&evidence.origin()?).map_err(VerifyError::Policy)?;
     let (receipts, checkpoints) =
         (kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?);
@@ -170,10 +174,11 @@ async fn replay(
         aggregate,
         at,
         since,
-        evidence: FromEvidence { bundle, policy, log, shard },
+        evidence: FromEvidence { bundle, policy, archive, log, shard },
     } = arguments;
     let policy = read_policy(&policy)?;
-    let evidence = Evidence::of(bundle.as_deref(), global, output, log, &Scope::Log).await?;
+    let evidence =
+        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
     let source = evidence.source.as_ref();
     // What does not hold is not told.
     let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
@@ -200,11 +205,13 @@ async fn timeline(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let TimelineArguments { change, evidence: FromEvidence { bundle, policy, log, shard } } =
-        arguments;
+    let TimelineArguments {
+        change,
+        evidence: FromEvidence { bundle, policy, archive, log, shard },
+    } = arguments;
     let policy = read_policy(&policy)?;
     let scope = Scope::Change(change.clone());
-    let evidence = Evidence::of(bundle.as_deref(), global, output, log, &scope).await?;
+    let evidence = Evidence::of((bundle.as_deref(), archive), global, output, log, &scope).await?;
     let source = evidence.source.as_ref();
     let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
     let commits = timeline::of_change(&change, source, &policy, &conclusion, &shard)?;
@@ -224,6 +231,37 @@ fn warned(conclusion: &Conclusion, output: &Output) -> Exit {
     exit
 }
 
+/// The archive that was named, or the live log.
+async fn copied_from(
+    archive: Option<PathBuf>,
+    global: &Global,
+    log: Option<Origin>,
+) -> Result<(CopiedFrom, Origin), CliError> {
+    if let Some(folder) = archive {
+        // The archive's folder has one folder a log.
+        let origin = match log {
+            Some(origin) => origin,
+            None => only_log(&folder)?,
+        };
+        return Ok((CopiedFrom::Archive(Archive::in_folder(&folder, &origin)?), origin));
+    }
+    let session = session::open(global)?;
+    let origin = session.log(log).await?;
+    Ok((CopiedFrom::Live(Box::new(session)), origin))
+}
+
+fn only_log(folder: &Path) -> Result<Origin, CliError> {
+    let unreadable =
+        |source| CliError::ReadFile { what: "the archive", path: folder.to_owned(), source };
+    let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut logs = names.filter_map(|name| name.parse::<Origin>().ok());
+    match (logs.next(), logs.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(CliError::LogUnknown),
+    }
+}
+
 /// A bundle that was given, or one made of the live log.
 struct Evidence {
     source: Box<dyn BundleSource>,
@@ -233,7 +271,7 @@ struct Evidence {
 
 impl Evidence {
     async fn of(
-        bundle: Option<&Path>,
+        (bundle, archive): (Option<&Path>, Option<PathBuf>),
         global: &Global,
         output: &Output,
         log: Option<Origin>,
@@ -242,12 +280,11 @@ impl Evidence {
         if let Some(path) = bundle {
             return Ok(Self { source: open(path)?, _copy: None });
         }
-        let session = session::open(global)?;
-        let origin = session.log(log).await?;
+        let (from, origin) = copied_from(archive, global, log).await?;
         let failed = |source| CliError::WriteFile { path: std::env::temp_dir(), source };
         let folder = tempfile::tempdir().map_err(failed)?;
         let copy = folder.path().join("live");
-        export::export(&session, output, Wanted { origin: &origin, scope }, &copy).await?;
+        export::export(&from, output, Wanted { origin: &origin, scope }, &copy).await?;
         Ok(Self { source: Box::new(Directory::new(&copy)), _copy: Some(folder) })
     }
 

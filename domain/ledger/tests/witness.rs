@@ -52,16 +52,22 @@ fn branches() -> &'static [Branch; 2] {
     })
 }
 
-fn head(branch: usize, size: usize) -> TreeHead {
-    branches()[branch].0[size]
+fn branch(number: usize) -> &'static Branch {
+    let [one, other] = branches();
+    if number == 0 { one } else { other }
+}
+
+fn head(number: usize, size: usize) -> TreeHead {
+    let nowhere = TreeHead { size: u64::MAX, root: NodeHash::EMPTY };
+    branch(number).0.get(size).copied().unwrap_or(nowhere)
 }
 
 fn sealed(head: &TreeHead, by: u8) -> anyhow::Result<CheckpointNote> {
     Ok(Checkpoint::new(ORIGIN.parse()?, head).seal(&key(by), NOW)?)
 }
 
-fn proof(branch: usize, from: usize, to: usize) -> Vec<NodeHash> {
-    let proof = consistency_proof(from as u64, &head(branch, to), &branches()[branch].1);
+fn proof(number: usize, from: usize, to: usize) -> Vec<NodeHash> {
+    let proof = consistency_proof(from as u64, &head(number, to), &branch(number).1);
     proof.map(|(_, proof)| proof.path).unwrap_or_default()
 }
 
@@ -70,8 +76,8 @@ fn request(branch: usize, from: usize, to: usize) -> anyhow::Result<Request> {
     Ok(Request::new(from as u64, proof(branch, from, to), note))
 }
 
-fn seen(branch: usize, size: usize) -> Option<Seen> {
-    Some(Seen { head: head(branch, size), unix_seconds: NOW - 10 })
+fn seen(branch: usize, size: usize) -> Seen {
+    Seen { head: head(branch, size), unix_seconds: NOW - 10 }
 }
 
 fn refusal(seen: Option<Seen>, request: &Request) -> anyhow::Result<Refusal> {
@@ -123,7 +129,8 @@ fn a_log_that_grows_is_cosigned_and_its_note_is_kept() {
 
 #[test]
 fn a_clock_that_was_put_back_does_not_put_the_cosignatures_back() {
-    let (later, _) = granted(seen(0, 5), &request(0, 5, 9).unwrap(), NOW - 5000).unwrap().unwrap();
+    let (later, _) =
+        granted(Some(seen(0, 5)), &request(0, 5, 9).unwrap(), NOW - 5000).unwrap().unwrap();
     assert_eq!(later.unix_seconds, NOW - 10);
     let never = decide(None, &request(0, 0, 5).unwrap(), &log().unwrap(), &cosigner().unwrap(), 0);
     assert_eq!(never.err().map(|refusal| refusal.status()), Some(500));
@@ -163,9 +170,11 @@ fn a_checkpoint_that_no_known_key_signed_is_refused_before_its_sizes_are_looked_
 
 #[test]
 fn sizes_are_compared_before_the_proof() {
-    let refused = refusal(seen(0, 9), &request(0, 9, 5).unwrap()).unwrap();
+    let refused = refusal(Some(seen(0, 9)), &request(0, 9, 5).unwrap()).unwrap();
     assert_eq!((refused.status(), refused), (400, Refusal::OldTooLarge { old: 9, size: 5 }));
-    for (last, old) in [(None, 3), (seen(0, 9), 0), (seen(0, 9), 8), (seen(0, 9), 10)] {
+    for (last, old) in
+        [(None, 3), (Some(seen(0, 9)), 0), (Some(seen(0, 9)), 8), (Some(seen(0, 9)), 10)]
+    {
         let refused = refusal(last, &request(1, old, 20).unwrap()).unwrap();
         let size = last.map_or(0, |last| last.head.size);
         assert_eq!(refused, Refusal::OtherSize { seen: size, old: old as u64 });
@@ -181,20 +190,20 @@ fn sizes_are_compared_before_the_proof() {
 #[test]
 fn a_rollback_is_not_cosigned() {
     // The log's own state was put back: it only knows size 5, and asks from there.
-    let refused = refusal(seen(0, 9), &request(0, 5, 5).unwrap()).unwrap();
+    let refused = refusal(Some(seen(0, 9)), &request(0, 5, 5).unwrap()).unwrap();
     assert_eq!(refused, Refusal::OtherSize { seen: 9, old: 5 });
     assert!(matches!(
-        refusal(seen(0, 9), &request(0, 9, 5).unwrap()).unwrap(),
+        refusal(Some(seen(0, 9)), &request(0, 9, 5).unwrap()).unwrap(),
         Refusal::OldTooLarge { .. }
     ));
 }
 
 #[test]
 fn a_fork_is_not_cosigned() {
-    let refused = refusal(seen(0, 20), &request(1, 20, 20).unwrap()).unwrap();
+    let refused = refusal(Some(seen(0, 20)), &request(1, 20, 20).unwrap()).unwrap();
     assert_eq!((refused.status(), &refused), (409, &Refusal::OtherRoot(20)));
     assert!(refused.is_suspicious() && refused.answer().0 != SIZE_CONTENT_TYPE);
-    let refused = refusal(seen(0, 20), &request(1, 20, 30).unwrap()).unwrap();
+    let refused = refusal(Some(seen(0, 20)), &request(1, 20, 30).unwrap()).unwrap();
     assert_eq!((refused.status(), refused), (422, Refusal::Proof(ProofError::Root)));
 }
 
@@ -203,9 +212,9 @@ fn a_proof_has_exactly_the_hashes_that_it_needs() {
     let needless = Request::new(0, vec![NodeHash::EMPTY], sealed(&head(0, 5), 1).unwrap());
     assert_eq!(refusal(None, &needless).unwrap(), Refusal::Proof(ProofError::Length));
     let needless = Request::new(5, vec![NodeHash::EMPTY], sealed(&head(0, 5), 1).unwrap());
-    assert_eq!(refusal(seen(0, 5), &needless).unwrap(), Refusal::Proof(ProofError::Length));
+    assert_eq!(refusal(Some(seen(0, 5)), &needless).unwrap(), Refusal::Proof(ProofError::Length));
     let missing = Request::new(5, Vec::new(), sealed(&head(0, 9), 1).unwrap());
-    assert_eq!(refusal(seen(0, 5), &missing).unwrap().status(), 422);
+    assert_eq!(refusal(Some(seen(0, 5)), &missing).unwrap().status(), 422);
 }
 
 /// A note that our own sealing would refuse to make.
@@ -322,7 +331,7 @@ fn asked(deed: &Deed, last: usize, past: &[Request]) -> anyhow::Result<Option<Re
             let path = if old <= *size { proof(*proof_of, old, *size) } else { Vec::new() };
             Some(Request::new(old as u64, path, note))
         }
-        Deed::Again { which } if !past.is_empty() => Some(past[which.index(past.len())].clone()),
+        Deed::Again { which } if !past.is_empty() => past.get(which.index(past.len())).cloned(),
         Deed::Garbled { branch, size } => {
             let mut path = proof(*branch, last.min(*size), *size);
             if let Some(hash) = path.last_mut() {

@@ -201,7 +201,7 @@ pub async fn object_store(say: impl Fn(&str) + Send + Sync) -> Result<PathBuf, P
     object_store_in(&Places::of_this_process(), say).await
 }
 
-/// As [`object_store`], in `places`.
+/// As [`object_store()`], in `places`.
 pub async fn object_store_in(
     places: &Places,
     say: impl Fn(&str) + Send + Sync,

@@ -4,7 +4,7 @@ use crate::error::LogError;
 use crate::feed::{Delivered, Feed};
 use crate::reader::{Reader, stored};
 use crate::recorded::Recorded;
-use ledger::{Commit, CommitHash, Condemned, Head, Position, judge};
+use ledger::{Commit, CommitHash, Condemned, Head, Origin, Position, judge};
 use nats::StoredMessage;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,12 +26,12 @@ pub enum Followed {
 }
 
 impl Followed {
-    /// The position just after it.
-    pub fn position(&self, reader: &Reader) -> Position {
+    /// The position just after it, in the log of this origin.
+    pub fn position(&self, origin: &Origin) -> Position {
         match self {
             Self::Commit(recorded) => recorded.position(),
             Self::Condemned(condemned) => Position {
-                origin: reader.identity().origin.clone(),
+                origin: origin.clone(),
                 sequence: condemned.sequence,
                 hash: condemned.hash,
             },

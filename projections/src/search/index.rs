@@ -8,10 +8,15 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tantivy::directory::MmapDirectory;
 use tantivy::directory::error::LockError;
-use tantivy::{Index, IndexWriter, TantivyError, Term};
+use tantivy::indexer::UserOperation;
+use tantivy::{Index, IndexWriter, TantivyDocument, TantivyError};
 
+/// Threads that index. What is found is sorted by its place in the log, not by who indexed it.
+const THREADS: usize = 2;
 /// Memory for documents that are not committed yet.
-const BUFFER_BYTES: usize = 64 << 20;
+const BUFFER_BYTES: usize = 128 << 20;
+/// Documents handed to a thread at a time.
+const HANDED: usize = 64;
 
 /// Why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +60,10 @@ pub(crate) struct Payload {
 pub struct SearchIndex {
     writer: IndexWriter,
     fields: Fields,
+    origin: Origin,
     position: Option<Position>,
+    /// Up to where everything was added, committed or not.
+    added: Option<Position>,
 }
 
 impl std::fmt::Debug for SearchIndex {
@@ -86,7 +94,8 @@ impl SearchIndex {
             let (found, expected) = (other.origin.clone(), origin.clone());
             return Err(IndexError::OtherLog { found, expected });
         }
-        Ok(Self { writer, fields, position })
+        let (origin, added) = (origin.clone(), position.clone());
+        Ok(Self { writer, fields, origin, position, added })
     }
 
     /// Up to where it holds everything.
@@ -95,44 +104,84 @@ impl SearchIndex {
     }
 
     /// As the worker writes, without names of people and without SQL: for measurements that follow no log.
-    pub fn write_commits(
-        &mut self,
-        commits: Vec<Followed>,
-        last: Position,
-    ) -> Result<u64, IndexError> {
+    pub fn write_commits(&mut self, commits: Vec<Followed>) -> Result<u64, IndexError> {
         let bare = |seen| Entry { seen, known: Known::default() };
         let batch: Vec<_> = commits.into_iter().map(bare).collect();
-        self.write(&batch, last)
+        let documents = self.add(&batch)?;
+        self.commit()?;
+        Ok(documents)
     }
 
-    /// Writes messages of the log, in order, and commits them together with the position after them. After an error
-    /// nothing of them is there.
-    pub(crate) fn write(&mut self, batch: &[Entry], last: Position) -> Result<u64, IndexError> {
-        let written = self.commit(batch, last);
-        if written.is_err() {
-            self.writer.rollback()?;
+    /// Adds messages of the log, in order; they are found after [`SearchIndex::commit`]. What the index holds already is
+    /// skipped. After an error nothing is there that was not committed.
+    pub(crate) fn add(&mut self, batch: &[Entry]) -> Result<u64, IndexError> {
+        let added = self.try_add(batch);
+        if added.is_err() {
+            self.roll_back()?;
         }
-        written
+        added
     }
 
-    fn commit(&mut self, batch: &[Entry], last: Position) -> Result<u64, IndexError> {
-        let mut documents = 0;
+    /// Commits what was added, together with the position after it. After an error the index is where it was.
+    pub(crate) fn commit(&mut self) -> Result<(), IndexError> {
+        let committed = self.try_commit();
+        if committed.is_err() {
+            self.roll_back()?;
+        }
+        committed
+    }
+
+    fn try_add(&mut self, batch: &[Entry]) -> Result<u64, IndexError> {
+        let (mut documents, mut handed) = (0, Vec::new());
         for Entry { seen, known } in batch {
+            let position = seen.position(&self.origin);
+            // Documents and position are committed at one moment: what is beyond it was never there.
+            if self.added.as_ref().is_some_and(|added| position.sequence <= added.sequence) {
+                continue;
+            }
+            self.added = Some(position);
             let Followed::Commit(recorded) = seen else { continue };
             let Ok(events) = &recorded.events else { continue };
             for event in events {
-                self.writer.delete_term(Term::from_field_text(self.fields.id, &event.id));
-                self.writer.add_document(document(&self.fields, recorded, event, known)?)?;
+                let document = document(&self.fields, recorded, event, known)?;
+                handed.push(UserOperation::Add(document));
                 documents += 1;
             }
+            if handed.len() >= HANDED {
+                self.hand_over(&mut handed)?;
+            }
         }
-        let payload = Payload { format: FORMAT, position: last.clone() };
-        let payload = serde_json::to_string(&payload)?;
+        self.hand_over(&mut handed)?;
+        Ok(documents)
+    }
+
+    fn hand_over(
+        &self,
+        documents: &mut Vec<UserOperation<TantivyDocument>>,
+    ) -> Result<(), IndexError> {
+        self.writer.run(std::mem::take(documents))?;
+        Ok(())
+    }
+
+    fn try_commit(&mut self) -> Result<(), IndexError> {
+        let Some(position) = self.added.clone() else { return Ok(()) };
+        if self.added == self.position {
+            return Ok(());
+        }
+        let payload = serde_json::to_string(&Payload { format: FORMAT, position })?;
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&payload);
         prepared.commit()?;
-        self.position = Some(last);
-        Ok(documents)
+        self.position.clone_from(&self.added);
+        Ok(())
+    }
+
+    /// What the index's last commit says is there: one that failed may have been made.
+    fn roll_back(&mut self) -> Result<(), IndexError> {
+        self.writer.rollback()?;
+        self.position = read_payload(self.writer.index())?.map(|payload| payload.position);
+        self.added.clone_from(&self.position);
+        Ok(())
     }
 }
 
@@ -141,8 +190,7 @@ pub(crate) fn directory(folder: &Path) -> Result<MmapDirectory, TantivyError> {
 }
 
 fn writer(index: &Index) -> Result<IndexWriter, IndexError> {
-    // One thread: documents of one commit stay in order, and the machine has others to serve.
-    index.writer_with_num_threads(1, BUFFER_BYTES).map_err(|error| {
+    index.writer_with_num_threads(THREADS, BUFFER_BYTES).map_err(|error| {
         let busy = matches!(error, TantivyError::LockFailure(LockError::LockBusy, _));
         if busy { IndexError::Locked } else { IndexError::Tantivy(error) }
     })

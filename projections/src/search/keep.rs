@@ -8,15 +8,18 @@ use cqrs_es::Aggregate as _;
 use domain::changes::ChangeEvent;
 use domain::identity::Principal;
 use domain::registry::Event;
-use event_log::{Followed, LogError, Reader, Recorded};
+use event_log::{Followed, Follower, LogError, Reader, Recorded};
 use ledger::BlobRef;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Most messages of one commit of the index.
+/// Most messages that are read ahead.
 const BATCH: usize = 1_000;
+/// While more is waiting, the index is committed so often: each commit is work that does not depend on its size.
+const COMMITTED: Duration = Duration::from_secs(1);
 /// Most bytes of SQL that a batch holds.
 const BATCH_SQL_BYTES: usize = 32 << 20;
 /// Names that are remembered.
@@ -52,15 +55,9 @@ async fn kept(folder: &Path, log: Reader, ready: impl FnOnce() + Send) -> anyhow
                     ready();
                 }
                 pauses = Pauses::default();
-                loop {
-                    let (batch, lost) = source.batch(&mut follower).await;
-                    if let Some(last) = batch.last().map(|entry| entry.seen.position(&log)) {
-                        index = written(index, batch, last).await?;
-                    }
-                    if let Some(lost) = lost {
-                        break lost;
-                    }
-                }
+                let (kept, lost) = follow(index, &mut source, &mut follower).await?;
+                index = kept;
+                lost
             }
             Err(error) => error,
         };
@@ -69,6 +66,30 @@ async fn kept(folder: &Path, log: Reader, ready: impl FnOnce() + Send) -> anyhow
         }
         tracing::warn!(error = %lost, "following the log into the search index again later");
         tokio::time::sleep(pauses.longer()).await;
+    }
+}
+
+/// Indexes until the log fails. The log is read and verified beside the indexing, which has threads of its own.
+async fn follow(
+    mut index: SearchIndex,
+    source: &mut Source,
+    follower: &mut Follower,
+) -> anyhow::Result<(SearchIndex, LogError)> {
+    let mut due = Instant::now() + COMMITTED;
+    let mut ahead = source.batch(follower, None).await;
+    loop {
+        let Ahead { batch, lost, more } = ahead;
+        let is_due = !more || lost.is_some() || due <= Instant::now();
+        if is_due {
+            due = Instant::now() + COMMITTED;
+        }
+        let writing = written(index, batch, is_due);
+        if let Some(lost) = lost {
+            return Ok((writing.await?, lost));
+        }
+        // More was promised; if it does not come, what is there is to be found all the same.
+        let reading = source.batch(follower, (!is_due).then_some(due));
+        (index, ahead) = tokio::try_join!(writing, async { Ok(reading.await) })?;
     }
 }
 
@@ -93,18 +114,30 @@ async fn opened(folder: &Path, log: &Reader) -> anyhow::Result<SearchIndex> {
 async fn written(
     mut index: SearchIndex,
     batch: Vec<Entry>,
-    last: ledger::Position,
+    is_due: bool,
 ) -> anyhow::Result<SearchIndex> {
-    let sequence = last.sequence;
     let writing = tokio::task::spawn_blocking(move || {
-        let documents = index.write(&batch, last)?;
+        let documents = index.add(&batch)?;
+        if is_due {
+            index.commit()?;
+        }
         Ok::<_, IndexError>((index, documents))
     });
     let (index, documents) = writing.await?.context("the search index cannot be written")?;
     metrics::counter!("countersign_projections_search_documents_total").increment(documents);
+    let sequence = index.position().map_or(0, |position| position.sequence);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
     metrics::gauge!("countersign_projections_search_sequence").set(sequence as f64);
     Ok(index)
+}
+
+/// What was at hand.
+struct Ahead {
+    batch: Vec<Entry>,
+    /// The error that ended it.
+    lost: Option<LogError>,
+    /// More is waiting.
+    more: bool,
 }
 
 /// What documents need beside their commit.
@@ -114,30 +147,42 @@ struct Source {
 }
 
 impl Source {
-    /// What is at hand, and the error that ended it if one did.
-    async fn batch(
-        &mut self,
-        follower: &mut event_log::Follower,
-    ) -> (Vec<Entry>, Option<LogError>) {
+    /// What is at hand: at least one message, unless none comes until then.
+    async fn batch(&mut self, follower: &mut Follower, until: Option<Instant>) -> Ahead {
         let (mut batch, mut sql_bytes) = (Vec::new(), 0);
+        let mut lost = None;
         while batch.is_empty()
             || (batch.len() < BATCH && sql_bytes < BATCH_SQL_BYTES && follower.has_more())
         {
-            let seen = match follower.next().await {
-                Ok(seen) => seen,
-                Err(error) => return (batch, Some(error)),
-            };
-            let known = match &seen {
-                Followed::Commit(recorded) => match self.known(recorded).await {
-                    Ok(known) => known,
-                    Err(error) => return (batch, Some(error)),
+            // Only the next message may be given up: one that was given is not given again.
+            let next = match until {
+                Some(until) => match timeout_at(until, follower.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return Ahead { batch, lost, more: false },
                 },
-                Followed::Condemned(_) => Known::default(),
+                None => follower.next().await,
             };
-            sql_bytes += known.sql.as_ref().map_or(0, Vec::len);
-            batch.push(Entry { seen, known });
+            match self.entry(next).await {
+                Ok(entry) => {
+                    sql_bytes += entry.known.sql.as_ref().map_or(0, Vec::len);
+                    batch.push(entry);
+                }
+                Err(error) => {
+                    lost = Some(error);
+                    break;
+                }
+            }
         }
-        (batch, None)
+        Ahead { batch, lost, more: follower.has_more() }
+    }
+
+    async fn entry(&mut self, next: Result<Followed, LogError>) -> Result<Entry, LogError> {
+        let seen = next?;
+        let known = match &seen {
+            Followed::Commit(recorded) => self.known(recorded).await?,
+            Followed::Condemned(_) => Known::default(),
+        };
+        Ok(Entry { seen, known })
     }
 
     async fn known(&mut self, recorded: &Recorded) -> Result<Known, LogError> {

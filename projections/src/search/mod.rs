@@ -1,8 +1,8 @@
 //! Audit search: every event of the log as one document of a Tantivy index.
 //!
 //! [`keep`] follows the log and writes; [`Search`] reads in another process. The index carries its own position, with the
-//! commit's hash, in the payload of each of its commits: what is searched and how far it is change at one moment. A
-//! document is deleted by its event's id before it is added, so that a repeated batch changes nothing.
+//! commit's hash, in the payload of each of its commits: what is searched and how far it is change at one moment. What is
+//! not beyond the position is there already, so that a repeated batch changes nothing.
 
 mod document;
 mod fields;

@@ -134,12 +134,21 @@ pub fn unreadable(
     aggregate: (&str, &str),
     version: u64,
 ) -> anyhow::Result<Followed> {
+    unreadable_of("acme", sequence, aggregate, version)
+}
+
+pub fn unreadable_of(
+    tenant: &str,
+    sequence: u64,
+    aggregate: (&str, &str),
+    version: u64,
+) -> anyhow::Result<Followed> {
     let error = UnreadableEvent::Unknown {
         aggregate_type: aggregate.0.to_owned(),
         event_type: "schema.foreseen".to_owned(),
         schema: 7,
     };
-    recorded("acme", sequence, aggregate, version, Err(error))
+    recorded(tenant, sequence, aggregate, version, Err(error))
 }
 
 fn recorded(

@@ -1,11 +1,13 @@
 //! A real log with a real worker behind the router.
 
 use anyhow::{Context as _, ensure};
+use archive::{Archive, ArchiveConfig, ObjectName};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use chassis::Clock;
-use chassis::listen::{DevelopmentTokens, Peer};
+use chassis::listen::{DevelopmentTokens, Peer, PlainListener};
+use chassis::serve::serve;
 use chassis::token::Token;
 use countersign_query_api::{AppState, router};
 use cqrs_es::Aggregate;
@@ -21,10 +23,14 @@ use domain::issued::{Actor, ActorKind, Auth};
 use domain::vocabulary::{Start, Step};
 use event_log::{EventLog, Reader, Request, SYSTEM_TENANT, Target, open_log};
 use http::{HeaderMap, StatusCode};
-use ledger::{LogIdentity, Receipt, RequestDigest, Writer};
+use ledger::{
+    Checkpoint, CheckpointNote, CommitHash, LogIdentity, LogPolicy, Receipt, RequestDigest, Tree,
+    Writer,
+};
 use projections::search::{self, Search};
 use projections::{Database, Progress, every_slice, follow};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -42,9 +48,15 @@ pub struct World {
     database: Database,
     progress: Progress,
     search_dir: tempfile::TempDir,
+    archive_dir: tempfile::TempDir,
+    archive: Archive,
+    /// What is in the archive.
+    tree: Tree,
     pub router: Router,
     /// The same, as configured for production.
     pub production: Router,
+    /// The same without an archive.
+    pub unsealed: Router,
     worker: Option<(CancellationToken, JoinSet<anyhow::Result<()>>)>,
     listener: JoinSet<anyhow::Result<()>>,
 }
@@ -80,6 +92,10 @@ pub fn change(name: &str) -> ChangeId {
     ChangeId::derived("change", &[name])
 }
 
+fn log_key() -> PrivateKey {
+    PrivateKey::from_seed(&[9; 32])
+}
+
 impl World {
     /// Servers, an open log, tables and a worker that keeps them.
     pub async fn start() -> anyhow::Result<Self> {
@@ -102,27 +118,30 @@ impl World {
         let search_dir = tempfile::tempdir()?;
         let (search, watcher) = Search::of(search_dir.path(), &ORIGIN.parse()?);
         listener.spawn(watcher.watch(CancellationToken::new()));
-        let state = |tokens| {
-            let (progress, search, log) = (progress.clone(), search.clone(), reader.clone());
-            router(AppState::new(
-                database.clone(),
-                progress,
-                search,
-                (log, None),
-                Clock::system(),
-                tokens,
-            ))
+        let archive_dir = tempfile::tempdir()?;
+        let config = ArchiveConfig::folder(archive_dir.path().to_owned());
+        let no_secret = |_: &std::path::Path| Err::<String, _>("a folder has no secret");
+        let archive = Archive::open(&config, &ORIGIN.parse()?, no_secret)?;
+        let state = |tokens, archive| {
+            let (progress, search) = (progress.clone(), search.clone());
+            let (sources, clock) = ((reader.clone(), archive), Clock::system());
+            router(AppState::new(database.clone(), progress, search, sources, clock, tokens))
         };
-        let (routes, production) =
-            (state(DevelopmentTokens::Accepted)?, state(DevelopmentTokens::Refused)?);
+        let routes = state(DevelopmentTokens::Accepted, Some(archive.clone()))?;
+        let production = state(DevelopmentTokens::Refused, Some(archive.clone()))?;
+        let unsealed = state(DevelopmentTokens::Accepted, None)?;
         let mut world = Self {
             stack,
             log,
             database,
             progress,
             search_dir,
+            archive_dir,
+            archive,
+            tree: Tree::empty(),
             router: routes,
             production,
+            unsealed,
             worker: None,
             listener,
         };
@@ -160,6 +179,46 @@ impl World {
 
     pub fn identity(&self) -> LogIdentity {
         self.log.reader().identity().clone()
+    }
+
+    /// Takes what the log holds into the archive and signs it, as a sealer does.
+    pub async fn seal(&mut self) -> anyhow::Result<CheckpointNote> {
+        let (since, mut tiles) = (self.tree.size(), Vec::new());
+        let last = self.log.reader().last_sequence().await?;
+        while self.tree.size() < last {
+            for message in self.log.reader().stored_after(self.tree.size(), 256).await? {
+                let hash = CommitHash::of(&message.payload);
+                tiles.extend(self.tree.push(message.sequence, &hash)?);
+            }
+        }
+        tiles.extend(self.tree.edge_tiles(since));
+        for tile in tiles {
+            self.archive.put_once(&ObjectName::of_tile(&tile.path)?, tile.bytes.into()).await?;
+        }
+        let checkpoint = Checkpoint::new(ORIGIN.parse()?, &self.tree.head());
+        let note = checkpoint.seal(&log_key(), 1_800_000_000)?;
+        let bytes = Bytes::from(note.to_string());
+        self.archive.put_once(&ObjectName::Note { size: last }, bytes.clone()).await?;
+        self.archive.replace_checkpoint(bytes).await?;
+        Ok(note)
+    }
+
+    /// A file of the archive, for whoever damages it.
+    pub fn archived(&self, name: &str) -> PathBuf {
+        self.archive_dir.path().join(ORIGIN).join(name)
+    }
+
+    /// What a verifier trusts.
+    pub fn policy(&self) -> LogPolicy {
+        LogPolicy {
+            origin: self.identity().origin,
+            keys: vec![log_key().public()],
+            writers: self.identity().writers,
+            witnesses: Vec::new(),
+            witness_quorum: 0,
+            max_merge_delay_seconds: 60,
+            gaps: Vec::new(),
+        }
     }
 
     pub fn served(&self) -> u64 {
@@ -229,6 +288,15 @@ impl World {
     pub async fn submit(&self, name: &str) -> anyhow::Result<Receipt> {
         let id = change(name).to_string();
         self.append::<Change, _>("acme", &id, "ada", ChangeCommand::Submit).await
+    }
+
+    /// Serves over TCP; what every URL begins with.
+    pub async fn serve(&mut self) -> anyhow::Result<String> {
+        let anywhere = ([127, 0, 0, 1], 0).into();
+        let people = PlainListener::bind(anywhere, DevelopmentTokens::Accepted).await?;
+        let base = format!("http://{}", people.address());
+        self.listener.spawn(serve(self.router.clone(), people, CancellationToken::new()));
+        Ok(base)
     }
 
     pub async fn get(

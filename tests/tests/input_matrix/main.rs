@@ -86,6 +86,7 @@ impl World {
             ("data_source_id", source.clone()),
             ("id_or_name", "shop".to_owned()),
             ("log", "dev.countersign.test-main".to_owned()),
+            ("sequence", "1".to_owned()),
             ("tenant", "acme".to_owned()),
             ("sha256", pending.change_sha256.context("no manifest")?),
             ("job_id", check.id),
@@ -249,7 +250,7 @@ fn surroundings(operation: &Operation) -> Vec<Hostile> {
     cases.push(Hostile::header("no token", "authorization", "Bearer"));
     cases.push(Hostile::header("a forged token", "authorization", "Bearer cst_acme_0_0"));
     // A log is of no tenant.
-    let may_pass = operation.path.starts_with("/v1/logs/");
+    let may_pass = ["/v1/logs/", "/log/"].iter().any(|log| operation.path.starts_with(log));
     for tenant in ["No Slug", "globex"] {
         let other = Hostile::header("another tenant", "cs-tenant", tenant);
         cases.push(Hostile { may_pass, ..other });

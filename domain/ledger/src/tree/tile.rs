@@ -95,8 +95,9 @@ impl TilePath {
         usize::from(self.width).saturating_mul(each)
     }
 
-    /// Its own bytes out of what a store answered, which may be a wider tile of the same place.
-    pub(super) fn part(&self, mut stored: Vec<u8>) -> Option<Vec<u8>> {
+    /// Its own bytes out of what a store answered, which may be a wider tile of the same place; `None` if that is no
+    /// tile.
+    pub fn part(&self, mut stored: Vec<u8>) -> Option<Vec<u8>> {
         let full = self.full().byte_len();
         let each = full.checked_div(usize::from(TILE_WIDTH))?;
         let fits = stored.len() >= self.byte_len() && stored.len() <= full;
