@@ -60,6 +60,9 @@ pub enum Noun {
     /// The record: export it, verify it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Cosign the checkpoints of logs, so that none of them can show two histories.
+    #[cfg(feature = "witness")]
+    Witness(crate::witness::WitnessArguments),
     /// Show which program this is.
     Version,
 }

@@ -11,35 +11,6 @@ use std::io;
 use std::path::PathBuf;
 use trust::keys::KeyError;
 
-/// Every code of the command line itself: a list for tests, which hold it against the error catalogue.
-#[cfg_attr(not(test), expect(dead_code, reason = "read by tests, here and of the repository"))]
-pub const CODES: &[&str] = &[
-    "cli.answer_unreadable",
-    "cli.api_unreachable",
-    "cli.approval_mismatch",
-    "cli.bundle_tampered",
-    "cli.bundle_unreadable",
-    "cli.config_invalid",
-    "cli.confirmation_needed",
-    "cli.failed",
-    "cli.file_exists",
-    "cli.file_unreadable",
-    "cli.file_unwritable",
-    "cli.interrupted",
-    "cli.key_file_open_to_others",
-    "cli.key_invalid",
-    "cli.log_unknown",
-    "cli.no_token",
-    "cli.not_confirmed",
-    "cli.not_open_for_approval",
-    "cli.policy_invalid",
-    "cli.port_taken",
-    "cli.randomness",
-    "cli.request_invalid",
-    "cli.sql_too_large",
-    "cli.timed_out",
-];
-
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -193,6 +164,10 @@ pub enum CliError {
     /// The evidence holds no such aggregate.
     #[error("the evidence holds no good commit of {0}")]
     NoSuchAggregate(String),
+    /// What a witness cosigned is not known.
+    #[cfg(feature = "witness")]
+    #[error(transparent)]
+    Witness(#[from] crate::witness::StateError),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -233,6 +208,8 @@ impl CliError {
             Self::PartNotSealed => "cli.part_not_sealed",
             Self::Checkpoint(_) => "cli.checkpoint_not_believed",
             Self::Receipt { .. } => "cli.receipt_invalid",
+            #[cfg(feature = "witness")]
+            Self::Witness(error) => error.code(),
             Self::Other(error) if error.is::<PortTaken>() => "cli.port_taken",
             Self::Other(error) => error.downcast_ref().map_or("cli.failed", client_code),
         }
@@ -274,6 +251,8 @@ impl CliError {
             | Self::ProofMalformed
             | Self::Proof(_)
             | Self::Archive(_) => Exit::Failure,
+            #[cfg(feature = "witness")]
+            Self::Witness(_) => Exit::Failure,
             Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
         }
     }
@@ -410,6 +389,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes::CODES;
     use client::ProblemBody;
 
     fn problem(status: u16, code: &str) -> ClientError {

@@ -5,6 +5,7 @@ mod args;
 mod audit;
 mod changes;
 mod clock;
+mod codes;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
@@ -20,6 +21,8 @@ mod review;
 mod session;
 mod sources;
 mod version;
+#[cfg(feature = "witness")]
+mod witness;
 
 use args::{Arguments, Noun};
 use clap::Parser as _;
@@ -51,6 +54,8 @@ async fn run(global: args::Global, noun: Noun, output: &Output) -> Result<Exit, 
         Noun::Change(verb) => changes::run(verb, &session::open(&global)?, output).await,
         Noun::Agent(verb) => agents::run(&verb, &session::open(&global)?, output).await,
         Noun::Audit(verb) => audit::run(verb, &global, output).await,
+        #[cfg(feature = "witness")]
+        Noun::Witness(arguments) => witness::run(arguments, output).await,
         Noun::Version => version::run(output),
     }
 }

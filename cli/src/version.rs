@@ -8,7 +8,11 @@ use serde_json::json;
 /// Shows it.
 pub fn run(output: &Output) -> Result<Exit, CliError> {
     let version = env!("CARGO_PKG_VERSION");
-    let build = if cfg!(feature = "dev") { "development" } else { "forensic" };
+    let build = match (cfg!(feature = "dev"), cfg!(feature = "witness")) {
+        (true, _) => "development",
+        (false, true) => "witness",
+        (false, false) => "forensic",
+    };
     let value = json!({"version": version, "build": build});
     output.document(&Document::record(
         value,

@@ -1,9 +1,10 @@
 //! What must hold of notes, checkpoints, cosignatures, tiles and proofs.
 
 use countersign_ledger::tree::{Layer, read_entries};
+use countersign_ledger::witness::{Cosigner, KnownLog, Request, Seen, decide};
 use countersign_ledger::{
     CheckpointNote, Fork, KeyName, LogPolicy, Note, NoteSignature, Policy, ProofLine, TilePath,
-    cosigned_at,
+    TreeHead, cosigned_at,
 };
 use std::sync::OnceLock;
 use trust::encoding::from_base64;
@@ -83,6 +84,27 @@ pub fn checkpoint(bytes: &[u8]) {
     let Ok(verified) = note.verify(&golden.policy) else { return };
     assert!(golden.notes.iter().any(|golden| golden.text() == verified.note().note().text()));
     assert_eq!((verified.is_witnessed(), verified.cosigned().len()), (true, 2));
+}
+
+/// A request is written as it was read, and a witness cosigns only what the golden log signed of its one tree.
+pub fn request(bytes: &[u8]) {
+    let Ok(request) = Request::parse(bytes) else { return };
+    assert_eq!(request.to_string().as_bytes(), bytes);
+    let golden = golden();
+    let LogPolicy { origin, keys, .. } = &golden.policy;
+    let log = KnownLog { origin: origin.clone(), keys: keys.clone() };
+    let name: KeyName = "w".parse().expect("a name");
+    let cosigner = Cosigner::new(name, PrivateKey::from_seed(&[9; 32]));
+    let root = |size: u64| golden.roots.get(usize::try_from(size).ok()?).copied();
+    let sizes = golden.notes.iter().filter_map(|note| note.text().split('\n').nth(1)?.parse().ok());
+    let heads = sizes.filter_map(|size| Some(TreeHead { size, root: root(size)? }));
+    let seen = heads.map(|head| Some(Seen { head, unix_seconds: 1 }));
+    for seen in seen.chain([None]) {
+        if let Ok(granted) = decide(seen, &request, &log, &cosigner, 1) {
+            let head = granted.seen().head;
+            assert_eq!(root(head.size), Some(head.root), "another tree was cosigned");
+        }
+    }
 }
 
 /// A line is written as it was read, and is a cosignature of a golden text only if a golden line is the same.

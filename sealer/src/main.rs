@@ -32,12 +32,13 @@ async fn main() -> anyhow::Result<()> {
     let inbox = service_inbox("sealer")?;
     let connection = Connection::connect(url, source, &server, &inbox, "sealer").await?;
     let log = Reader::new(&connection, config.log.clone().into());
-    let witnesses = Witnesses::of(config, &archive)?;
+    let mut witnesses = Witnesses::of(config, &key.public(), &archive)?;
     let (checkpoints, clock) = (Checkpoints::of(&log), process.clock.clone());
     let stopping = process.stopping();
     let standing = Standing::find(&log, &checkpoints, &archive, &key, &stopping).await?;
     let Some(standing) = standing else { return process.until_stopped().await };
-    witnesses.agree_with(&standing).await?;
+    let now = u64::try_from(clock.now().datetime().timestamp()).unwrap_or_default();
+    witnesses.agree_with(&standing.word(&config.log.origin, &key, now)?).await?;
     let (sealer, published) = Sealer::new(standing, log, checkpoints, archive, key, clock);
     process.run("witnesses", |stopping| witnesses.keep(published, stopping));
     process.run("seal", |stopping| sealer.run(move || sealing.set(true), stopping));

@@ -1,7 +1,8 @@
 //! Where sealing stands at the start: the largest checkpoint that was ever signed, and the tree and chains under it.
 //!
-//! Stream and archive are asked; what either holds must be consistent with the other, and the log must still be what
-//! was sealed. Otherwise nothing is signed, and the process says what it found.
+//! Stream, archive and the note that is shown as the newest are asked; what each holds must be consistent with the
+//! others, and the log must still be what was sealed. Otherwise nothing is signed, and the process says what it found.
+//! Witnesses are asked after it ([`crate::witnesses`]), who also say which note is shown: none without its quorum.
 
 use crate::batch::{Batch, BatchError};
 use crate::heads::Heads;
@@ -10,7 +11,9 @@ use archive::{Archive, ArchiveError, ObjectName};
 use bytes::Bytes;
 use event_log::{Checkpoints, Follower, LogError, Reader};
 use ledger::tree::{consistency_proof, consistency_tiles};
-use ledger::{CheckpointError, CheckpointNote, CommitHash, Position, Tree, TreeHead};
+use ledger::{
+    Checkpoint, CheckpointError, CheckpointNote, CommitHash, Origin, Position, Tree, TreeHead,
+};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 use trust::keys::PrivateKey;
@@ -63,6 +66,18 @@ pub enum Refused {
         seen: u64,
         /// Ours.
         sealed: u64,
+    },
+    /// A witness has seen another history.
+    #[error(
+        "witness {witness} answers {status} to the checkpoint of size {sealed}: it cosigned another history, a fork"
+    )]
+    WitnessContradicts {
+        /// Its name.
+        witness: String,
+        /// The size of the checkpoint that it was asked about.
+        sealed: u64,
+        /// Its answer, 409 or 422.
+        status: u16,
     },
     /// The archive failed.
     #[error("the archive cannot be used")]
@@ -119,9 +134,16 @@ impl Standing {
         }
     }
 
-    /// The newest checkpoint; none before the first.
-    pub fn note(&self) -> Option<&CheckpointNote> {
-        self.note.as_ref()
+    /// The newest checkpoint. Before the first one the empty tree's, which contradicts nothing: a witness that is asked
+    /// about it says what it has seen.
+    pub fn word(
+        &self,
+        origin: &Origin,
+        key: &PrivateKey,
+        unix_seconds: u64,
+    ) -> Result<CheckpointNote, CheckpointError> {
+        let empty = || Checkpoint::new(origin.clone(), &Tree::empty().head());
+        self.note.clone().map_or_else(|| empty().seal(key, unix_seconds), Ok)
     }
 }
 
@@ -137,12 +159,11 @@ impl Search<'_> {
         let newest = self.checkpoints.newest().await?;
         let fence = newest.as_ref().map_or(0, |newest| newest.sequence);
         let streamed = newest.map(|newest| self.ours("stream", &newest.note)).transpose()?;
-        let archived = self.archived().await?;
-        let size =
-            |note: &Option<CheckpointNote>| note.as_ref().map_or(0, |note| note.claim().size);
-        let (streamed_size, archived_size) = (size(&streamed), size(&archived));
-        let (largest, other) =
-            if archived_size > streamed_size { (archived, streamed) } else { (streamed, archived) };
+        let shown = self.archive.newest_checkpoint().await?;
+        let shown = shown.map(|bytes| self.ours("archive", &bytes)).transpose()?;
+        let mut found = vec![streamed, self.archived().await?, shown];
+        found.sort_by_key(|note| note.as_ref().map_or(0, |note| note.claim().size));
+        let largest = found.pop().flatten();
         let sealed = largest.as_ref().map(|note| note.claim().head());
         if let Some(head) = sealed {
             let last = self.log.last_sequence().await?;
@@ -153,27 +174,18 @@ impl Search<'_> {
         let mut standing = self.resumed(sealed.as_ref()).await?;
         if let Some(head) = &sealed {
             self.catch_up(&mut standing, head).await?;
-            if let Some(other) = other {
+            for other in found.iter().flatten() {
                 self.check_past(&other.claim().head(), head).await?;
             }
         }
         if let Some(note) = &largest {
-            let bytes = Bytes::from(note.to_string());
             let name = ObjectName::Note { size: note.claim().size };
-            self.archive.put_once(&name, bytes.clone()).await?;
-            self.show(note, bytes).await?;
+            // What is shown carries the witnesses' lines too; what is there already is only made durable.
+            let there = self.archive.get(&name).await?;
+            let bytes = there.unwrap_or_else(|| Bytes::from(note.to_string()));
+            self.archive.put_once(&name, bytes).await?;
         }
         Ok(Standing { fence, note: largest, ..standing })
-    }
-
-    /// The newest note that is shown is not smaller than what was sealed; one that witnesses cosigned is left alone.
-    async fn show(&self, note: &CheckpointNote, bytes: Bytes) -> Result<(), Refused> {
-        let shown = self.archive.newest_checkpoint().await?;
-        let shown = shown.map(|bytes| self.ours("archive", &bytes)).transpose()?;
-        if shown.is_none_or(|shown| shown.claim().size < note.claim().size) {
-            self.archive.replace_checkpoint(bytes).await?;
-        }
-        Ok(())
     }
 
     fn ours(&self, place: &'static str, bytes: &[u8]) -> Result<CheckpointNote, Refused> {

@@ -91,6 +91,13 @@ impl Checkpoint {
 
     /// Parses the text of a note, in its one spelling.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
+        let checkpoint = Self::spelled(text)?;
+        checkpoint.check_size()?;
+        Ok(checkpoint)
+    }
+
+    /// As [`Self::parse`], whatever size and root say.
+    fn spelled(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Text)?.split('\n');
         let mut next = || lines.next().ok_or(CheckpointError::Text);
         let origin = next()?.parse().map_err(|_| CheckpointError::Text)?;
@@ -102,11 +109,16 @@ impl Checkpoint {
         if checkpoint.to_string() != text || checkpoint.extension.iter().any(String::is_empty) {
             return Err(CheckpointError::Text);
         }
-        let is_empty = size == 0;
-        if size > MAX_TREE_SIZE || is_empty != (root == NodeHash::EMPTY) {
-            return Err(CheckpointError::Size(size));
-        }
         Ok(checkpoint)
+    }
+
+    /// Only the empty tree has the root of nothing, and no tree has more than [`MAX_TREE_SIZE`] leaves.
+    pub(crate) fn check_size(&self) -> Result<(), CheckpointError> {
+        let is_empty = self.size == 0;
+        if self.size > MAX_TREE_SIZE || is_empty != (self.root == NodeHash::EMPTY) {
+            return Err(CheckpointError::Size(self.size));
+        }
+        Ok(())
     }
 
     /// Signs it as the log does: the plain signature, and the log key's own cosignature, which tells the time.
@@ -164,6 +176,18 @@ impl CheckpointNote {
         let note = Note::parse(bytes)?;
         let checkpoint = Checkpoint::parse(note.text())?;
         Ok(Self { note, checkpoint })
+    }
+
+    /// As [`Self::parse`], whatever size and root say: a witness refuses what nobody signed before it looks at them.
+    pub(crate) fn of_any_size(note: Note) -> Result<Self, CheckpointError> {
+        let checkpoint = Checkpoint::spelled(note.text())?;
+        Ok(Self { note, checkpoint })
+    }
+
+    /// With other signature lines.
+    pub(crate) fn with(&self, signatures: Vec<NoteSignature>) -> Result<Self, CheckpointError> {
+        let note = Note::new(self.note.text().to_owned(), signatures)?;
+        Ok(Self { note, checkpoint: self.checkpoint.clone() })
     }
 
     /// What it claims.

@@ -10,8 +10,8 @@
 //!    good commit, because it goes on where messages are lost.
 //! 4. [`receipt`]: what a caller keeps, and the positions that readers store. [`blob`]: large values by digest.
 //! 5. [`tree`]: every message is a leaf of one Merkle tree, and proofs about it. [`note`], [`checkpoint`] and
-//!    [`cosignature`]: the log's signed word about the tree, and who witnessed it. [`fork`]: two words that contradict
-//!    each other, as evidence against the log.
+//!    [`cosignature`]: the log's signed word about the tree, and who witnessed it. [`witness`]: what a witness answers
+//!    to such a word. [`fork`]: two words that contradict each other, as evidence against the log.
 //! 6. [`mod@line`] and [`bundle`]: how a log leaves the system, byte by byte, as evidence.
 //! 7. [`policy`] and [`verify`]: what a verifier trusts (never anything out of the bundle), and the verdict:
 //!    intact, tampered (exit code 7) or incomplete (exit code 8).
@@ -43,6 +43,7 @@ pub mod signature;
 pub mod subject;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use blob::{BlobError, BlobRef, blob_refs};
 pub use bundle::{

@@ -91,13 +91,19 @@ pub enum SignatureKind {
     Cosignature,
 }
 
+impl SignatureKind {
+    /// As keys are hashed with it.
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Plain => 0x01,
+            Self::Cosignature => 0x04,
+        }
+    }
+}
+
 /// SHA-256(name || 0x0a || kind || 32-byte key), the first 4 bytes: a hint at the key, not its identity.
 pub fn key_hash(name: &str, kind: SignatureKind, key: &PublicKey) -> [u8; 4] {
-    let kind: u8 = match kind {
-        SignatureKind::Plain => 0x01,
-        SignatureKind::Cosignature => 0x04,
-    };
-    let hashed = [name.as_bytes(), b"\n", &[kind], key.point().as_slice()].concat();
+    let hashed = [name.as_bytes(), b"\n", &[kind.byte()], key.point().as_slice()].concat();
     let [a, b, c, d, ..] = *Sha256Digest::of(&hashed).as_bytes();
     [a, b, c, d]
 }

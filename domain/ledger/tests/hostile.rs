@@ -23,13 +23,14 @@ use trust::encoding::{Sha256Digest, Timestamp};
 use trust::keys::PrivateKey;
 use workbench::Workbench;
 
-const TARGETS: [(&str, Check); 8] = [
+const TARGETS: [(&str, Check); 9] = [
     ("commit", parsers::commit),
     ("line", parsers::line),
     ("policy", parsers::policy),
     ("note", tree::note),
     ("checkpoint", tree::checkpoint),
     ("cosignature", tree::cosignature),
+    ("request", tree::request),
     ("tile", tree::tile),
     ("proof", tree::proof),
 ];

@@ -1,5 +1,6 @@
 //! A real nats-server with an open log, an archive folder, and sealers as processes of their own.
 
+use crate::witness::Witness;
 use anyhow::Context as _;
 use archive::{Archive, ObjectName};
 use devkit::identities::{COMMAND_API, NATS, SEALER, TRUST_DOMAIN, service};
@@ -12,6 +13,7 @@ use event_log::{Checkpoints, EventLog, Reader, Request, Target, open_log};
 use ledger::{
     CheckpointNote, LogIdentity, LogPolicy, Origin, RequestDigest, Tree, VerifiedCheckpoint, Writer,
 };
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -131,9 +133,20 @@ impl World {
 
     /// As [`Self::sealer`], with another archive.
     pub fn sealer_over(&self, name: &str, archive: &std::path::Path) -> anyhow::Result<Child> {
+        self.sealer_before(name, archive, 0, &[])
+    }
+
+    /// As [`Self::sealer_over`], with witnesses of whom so many must cosign.
+    pub fn sealer_before(
+        &self,
+        name: &str,
+        archive: &std::path::Path,
+        quorum: usize,
+        witnesses: &[&Witness],
+    ) -> anyhow::Result<Child> {
         let folder = self.folder.path();
-        let text = format!(
-            "nats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
+        let mut text = format!(
+            "witness_quorum = {quorum}\nnats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
              [archive]\nurl = \"file://{}\"\n\
              [process]\nops_listen = \"127.0.0.1:0\"\nspiffe_socket = \"{}\"\ntrust_domain = \"{TRUST_DOMAIN}\"\nlog_format = \"json\"\n\
              [log]\norigin = \"{ORIGIN}\"\nshard = \"{SHARD}\"\n\
@@ -145,6 +158,15 @@ impl World {
             self.stack.service_endpoint(SEALER)?,
             writer().public(),
         );
+        for witness in witnesses {
+            writeln!(
+                text,
+                "[[witness]]\nname = \"{}\"\nspki = \"{}\"\nurl = \"{}\"",
+                witness.name,
+                witness.key.public(),
+                witness.url(),
+            )?;
+        }
         let config = folder.join(format!("{name}.toml"));
         devkit::folder::write_private(&config, text.as_bytes())?;
         let path = PathBuf::from(env!("CARGO_BIN_EXE_sealer"));

@@ -14,6 +14,9 @@ const NEVER: &[&str] = &["ring", "openssl-sys", "native-tls"];
 /// What an auditor's command line does not carry.
 const NOT_FORENSIC: &[&str] = &["async-nats", "sqlx", "sqlx-core", "axum", "tantivy"];
 
+/// What a witness does without: it sees sizes and hashes, never the log or a database.
+const NOT_A_WITNESS: &[&str] = &["async-nats", "sqlx", "sqlx-core", "tantivy", "tokio-postgres"];
+
 /// Versions by package.
 type Built = BTreeMap<String, BTreeSet<String>>;
 
@@ -74,6 +77,14 @@ fn the_auditors_command_line_has_no_server_in_it() -> Result<()> {
         built(&["--package=countersign-cli", "--no-default-features", "--edges=normal,build"])?;
     assert!(forensic.contains_key("countersign-ledger"), "the tree is not seen");
     nothing(&present(&forensic, NOT_FORENSIC))
+}
+
+#[test]
+fn a_witness_has_a_web_server_and_nothing_of_the_log() -> Result<()> {
+    let words = ["--package=countersign-cli", "--no-default-features", "--features=witness"];
+    let witness = built(&[&words[..], &["--edges=normal,build"]].concat())?;
+    assert!(witness.contains_key("axum"), "the tree is not seen");
+    nothing(&present(&witness, NOT_A_WITNESS))
 }
 
 #[test]
