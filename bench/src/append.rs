@@ -32,6 +32,11 @@ impl Appender {
     pub async fn open(connection: Connection) -> anyhow::Result<Self> {
         let opening = locks::request("open", 0, 0);
         open_log(&connection, identity()?, &writer(), "0".repeat(64), &opening).await?;
+        Self::of(connection).await
+    }
+
+    /// Over a log that is open.
+    pub async fn of(connection: Connection) -> anyhow::Result<Self> {
         let log = EventLog::open(&connection, identity()?, writer()).await?;
         Ok(Self { connection, log })
     }

@@ -75,7 +75,7 @@ pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Writes the first commits of a history into an empty log; answers how many, and how many events they have.
-async fn fill(connection: &Connection, commits: usize) -> anyhow::Result<(u64, u64)> {
+pub async fn fill(connection: &Connection, commits: usize) -> anyhow::Result<(u64, u64)> {
     let counter = Arc::new(AtomicU64::new(0));
     let events = Arc::clone(&counter);
     let make = move |key: &PrivateKey, send: &dyn Fn(Message) -> anyhow::Result<()>| {

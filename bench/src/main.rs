@@ -21,6 +21,7 @@ mod postgres_es;
 mod projection;
 mod raw_jetstream;
 mod report;
+mod sealing;
 mod search;
 mod seed;
 mod servers;
@@ -55,6 +56,8 @@ enum Measurement {
     CatchUp,
     /// Indexing and searching.
     Search,
+    /// Checkpoints over a backlog, and over what is appended.
+    Sealing,
     /// Verifying commits.
     Verification,
     /// What more aggregates cost.
@@ -120,14 +123,15 @@ async fn main() -> anyhow::Result<ExitCode> {
 /// What is measured together, in order.
 fn groups(wanted: &[Measurement]) -> Vec<Vec<Measurement>> {
     use Measurement::{
-        Append, Approval, CatchUp, Growth, Http, Memory, Projection, Search, Verification,
+        Append, Approval, CatchUp, Growth, Http, Memory, Projection, Sealing, Search, Verification,
     };
-    let together: [&[Measurement]; 7] = [
+    let together: [&[Measurement]; 8] = [
         &[Append],
         &[Http, Approval, Memory],
         &[Projection],
         &[CatchUp],
         &[Search],
+        &[Sealing],
         &[Verification],
         &[Growth],
     ];
@@ -151,6 +155,7 @@ async fn measure(group: &[Measurement], plan: &Plan) -> anyhow::Result<Vec<Figur
         Some(Measurement::Projection) => projection::measure(plan).await,
         Some(Measurement::CatchUp) => catch_up::measure(plan).await,
         Some(Measurement::Search) => search::measure(plan).await,
+        Some(Measurement::Sealing) => Box::pin(sealing::measure(plan)).await,
         Some(Measurement::Verification) => verification::measure(plan).await,
         Some(Measurement::Growth) => growth::measure(plan).await,
         None => Ok(Vec::new()),

@@ -23,6 +23,10 @@ pub struct Plan {
     pub documents: usize,
     /// Searches of one run.
     pub searches: usize,
+    /// Commits of a backlog that is sealed.
+    pub sealed: usize,
+    /// Commands whose commits are waited for until they are sealed.
+    pub waited: usize,
     /// Commits verified in one run.
     pub verified: usize,
     /// Aggregates in the log.
@@ -43,6 +47,8 @@ impl Plan {
             catch_ups: 1,
             documents: 500_000,
             searches: 2_000,
+            sealed: 100_000,
+            waited: 25_600,
             verified: 30_000,
             aggregates: &[10_000, 100_000, 1_000_000],
         }
@@ -61,6 +67,8 @@ impl Plan {
             catch_ups: 1,
             documents: 60_000,
             searches: 1_000,
+            sealed: 20_000,
+            waited: 6_400,
             verified: 10_000,
             aggregates: &[10_000, 100_000],
         }

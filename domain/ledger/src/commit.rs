@@ -16,6 +16,8 @@ use trust::strict::{self, StrictError};
 pub const SPEC: u64 = 1;
 /// Largest payload of a commit, bytes.
 pub const MAX_COMMIT_BYTES: usize = 512 * 1024;
+/// Few commits are longer, bytes: room that need not grow while they are written.
+const USUAL_BYTES: usize = 2_048;
 /// The data of an event lies in the commit, its events and the event.
 const EVENT_DATA_DEPTH: usize = 3;
 
@@ -189,7 +191,8 @@ impl Envelope {
         if !data.chain([&Value::from(self.version)]).all(stable) {
             return Err(CommitError::Unstable);
         }
-        let payload = serde_json::to_vec(self)
+        let mut payload = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut payload, self)
             .map_err(|error| CommitError::Malformed(StrictError::Json(error.to_string())))?;
         if payload.len() > MAX_COMMIT_BYTES {
             return Err(CommitError::TooLarge(payload.len()));

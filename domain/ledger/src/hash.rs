@@ -56,7 +56,8 @@ macro_rules! blake3_text {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{PREFIX}{}", hex::encode(self.0))
+                f.write_str(PREFIX)?;
+                trust::encoding::write_lower_hex(f, &self.0)
             }
         }
 

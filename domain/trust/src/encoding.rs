@@ -58,7 +58,7 @@ impl Sha256Digest {
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        write_lower_hex(f, &self.0)
     }
 }
 
@@ -86,6 +86,13 @@ impl<'de> Deserialize<'de> for Sha256Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
+}
+
+/// Writes 32 bytes as 64 lower-case hexadecimal digits.
+pub fn write_lower_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8; 32]) -> fmt::Result {
+    let mut text = [0_u8; 64];
+    hex::encode_to_slice(bytes, &mut text).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
 }
 
 /// 32 bytes from exactly 64 lower-case hexadecimal digits.

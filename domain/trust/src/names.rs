@@ -144,7 +144,12 @@ fn is_type_id(text: &str, prefix: &str) -> bool {
 pub fn is_type_id_suffix(suffix: &str) -> bool {
     suffix.len() == 26
         && suffix.bytes().next().is_some_and(|b| (b'0'..=b'7').contains(&b))
-        && suffix.bytes().all(|b| b"0123456789abcdefghjkmnpqrstvwxyz".contains(&b))
+        && suffix.bytes().all(is_base_32)
+}
+
+/// A digit of Crockford's base 32, in lower case: no i, l, o, u.
+fn is_base_32(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte.is_ascii_lowercase() && !matches!(byte, b'i' | b'l' | b'o' | b'u')
 }
 
 #[cfg(test)]

@@ -27,6 +27,15 @@ pub struct EventLog {
     guard: Arc<Guard>,
 }
 
+/// A commit that was acknowledged.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    /// It.
+    pub(crate) commit: Commit,
+    /// The length of its payload.
+    pub(crate) bytes: usize,
+}
+
 impl EventLog {
     /// Opens a log for appending over a connection to the account LOG.
     pub async fn open(
@@ -147,7 +156,7 @@ impl EventLog {
         &self,
         envelope: Envelope,
         last: u64,
-    ) -> Result<Commit, AppendError> {
+    ) -> Result<Appended, AppendError> {
         let command = envelope.command.id.to_string();
         let began = Instant::now();
         let appended = append(&self.reader, &self.writer, Some(&self.guard), envelope, last).await;
@@ -159,7 +168,7 @@ impl EventLog {
         metrics::counter!("countersign_event_log_appends_total", "result" => result).increment(1);
         metrics::histogram!("countersign_event_log_append_duration_seconds")
             .record(began.elapsed());
-        let commit = appended?;
+        let appended = appended?;
         // What the client kept while the server was away may have reached another stream.
         match self.guard.check(&self.reader).await {
             Err(AppendError::Log(error)) if error.is_transient() => {
@@ -167,8 +176,8 @@ impl EventLog {
             }
             checked => checked?,
         }
-        self.guard.appended(commit.sequence, commit.hash).await;
-        Ok(commit)
+        self.guard.appended(appended.commit.sequence, appended.commit.hash);
+        Ok(appended)
     }
 }
 
@@ -180,12 +189,15 @@ pub(crate) async fn append(
     guard: Option<&Guard>,
     envelope: Envelope,
     last: u64,
-) -> Result<Commit, AppendError> {
+) -> Result<Appended, AppendError> {
     let signed = envelope.sign(&reader.identity.shard, writer)?;
     let SignedCommit { subject, payload, hash, signature } = signed;
-    let mut headers = HeaderMap::new();
-    headers.insert(HASH_HEADER, hash.to_string().as_str());
-    headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
+    let headers = || {
+        let mut headers = HeaderMap::new();
+        headers.insert(HASH_HEADER, hash.to_string().as_str());
+        headers.insert(SIGNATURE_HEADER, signature.to_string().as_str());
+        headers
+    };
     let payload = Bytes::from(payload);
     let mut patience = Patience::new();
     let mut tried = false;
@@ -195,10 +207,7 @@ pub(crate) async fn append(
             None => Ok(()),
         };
         let published = match checked {
-            Ok(()) => {
-                let (headers, payload) = (headers.clone(), payload.clone());
-                publish(&reader.connection, &subject, headers, payload, last).await
-            }
+            Ok(()) => publish(&reader.connection, &subject, headers(), payload.clone(), last).await,
             Err(AppendError::Log(error)) if tried && error.is_transient() => {
                 Published::Unknown(error.to_string())
             }
@@ -206,7 +215,10 @@ pub(crate) async fn append(
         };
         tried = true;
         match published {
-            Published::Stored(sequence) => return Ok(Commit { sequence, hash, envelope }),
+            Published::Stored(sequence) => {
+                let commit = Commit { sequence, hash, envelope };
+                return Ok(Appended { commit, bytes: payload.len() });
+            }
             Published::Conflict => return Err(AppendError::Conflict),
             Published::Unknown(why) => {
                 tracing::warn!(why, "the outcome of an append is unknown: the same bytes again");

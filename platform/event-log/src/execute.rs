@@ -140,8 +140,8 @@ impl EventLog {
                 }
             };
             match store.append(&events, &context, request).await {
-                Ok(commit) => {
-                    let commit = context.loaded.appended(commit);
+                Ok(appended) => {
+                    let commit = context.loaded.appended(appended);
                     self.cache.put(subject, context.loaded, connects);
                     return Ok(self.answered(commit, false));
                 }

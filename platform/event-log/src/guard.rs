@@ -6,21 +6,20 @@ use crate::reader::{Reader, StreamState, stored};
 use domain::ledger::LogEvent;
 use domain::registry::Event;
 use ledger::{CheckpointNote, CommitHash, judge};
-use tokio::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What this process has seen of the log.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
     /// Connections made when the log was last checked.
-    connects: u64,
+    checked: AtomicU64,
+    /// When the stream was created.
     created: i128,
+    /// One checks for all that wait.
+    checking: tokio::sync::Mutex<()>,
     /// The newest commit that this process knows to be in the log.
-    newest: (u64, CommitHash),
+    newest: Mutex<(u64, CommitHash)>,
 }
 
 impl Guard {
@@ -30,22 +29,30 @@ impl Guard {
         let StreamState { created, last_sequence } = reader.stream_state().await?;
         holds_what_was_sealed(reader, last_sequence).await?;
         let first = first_commit(reader).await?;
-        Ok(Self { known: Mutex::new(Known { connects, created, newest: (1, first) }) })
+        Ok(Self {
+            checked: AtomicU64::new(connects),
+            created,
+            checking: tokio::sync::Mutex::new(()),
+            newest: Mutex::new((1, first)),
+        })
     }
 
     /// After a reconnect: the stream was not recreated and still holds what it held.
     pub(crate) async fn check(&self, reader: &Reader) -> Result<(), AppendError> {
-        let mut known = self.known.lock().await;
+        if reader.connection.connects() == self.checked.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _checking = self.checking.lock().await;
         let connects = reader.connection.connects();
-        if connects == known.connects {
+        if connects == self.checked.load(Ordering::Acquire) {
             return Ok(());
         }
         let state = reader.stream_state().await?;
-        if state.created != known.created {
+        if state.created != self.created {
             return Err(AppendError::AnotherLog("it was created anew".to_owned()));
         }
         holds_what_was_sealed(reader, state.last_sequence).await?;
-        let (sequence, hash) = known.newest;
+        let (sequence, hash) = *self.newest();
         let there = reader.stored_after(sequence - 1, 1).await?;
         let held = there.first().is_some_and(|message| {
             message.sequence == sequence && CommitHash::of(&message.payload) == hash
@@ -54,16 +61,20 @@ impl Guard {
             let what = format!("it no longer holds sequence {sequence}, which was acknowledged");
             return Err(AppendError::AnotherLog(what));
         }
-        known.connects = connects;
+        self.checked.store(connects, Ordering::Release);
         Ok(())
     }
 
     /// A commit was acknowledged.
-    pub(crate) async fn appended(&self, sequence: u64, hash: CommitHash) {
-        let mut known = self.known.lock().await;
-        if sequence > known.newest.0 {
-            known.newest = (sequence, hash);
+    pub(crate) fn appended(&self, sequence: u64, hash: CommitHash) {
+        let mut newest = self.newest();
+        if sequence > newest.0 {
+            *newest = (sequence, hash);
         }
+    }
+
+    fn newest(&self) -> MutexGuard<'_, (u64, CommitHash)> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

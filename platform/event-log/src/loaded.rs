@@ -1,5 +1,6 @@
 //! An aggregate as its commits make it.
 
+use crate::append::Appended;
 use crate::error::LogError;
 use cqrs_es::Aggregate;
 use domain::registry;
@@ -89,9 +90,9 @@ impl<A: Aggregate> Loaded<A> {
     }
 
     /// Takes in a commit of our own. Its events are in the aggregate already: deciding them put them there.
-    pub(crate) fn appended(&mut self, mut commit: Commit) -> Arc<Commit> {
-        let events = std::mem::take(&mut commit.envelope.events);
-        let bytes = events.iter().map(|entry| entry.data.to_string().len()).sum();
+    pub(crate) fn appended(&mut self, appended: Appended) -> Arc<Commit> {
+        let Appended { mut commit, bytes } = appended;
+        commit.envelope.events.clear();
         self.last_sequence = commit.sequence;
         self.messages += 1;
         self.follow(commit, bytes)

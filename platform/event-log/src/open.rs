@@ -38,7 +38,7 @@ pub async fn open_log(
         envelope::<Log>(identity, writer, &events, (SYSTEM_TENANT, &id), &loaded, request)?;
     match append(&reader, writer, None, envelope, 0).await {
         Err(AppendError::Conflict) => first_try(&reader, &id, writer, request).await,
-        appended => Ok(Receipt::sign(&appended?, writer)),
+        appended => Ok(Receipt::sign(&appended?.commit, writer)),
     }
 }
 

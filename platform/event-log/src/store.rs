@@ -3,7 +3,7 @@
 //! An aggregate id is `<tenant>/<typeid>`, the same text as the `view_id` of its detail document. The context carries
 //! what an append needs: stream sequence, version, chain head, seen command ids.
 
-use crate::append::EventLog;
+use crate::append::{Appended, EventLog};
 use crate::error::{AppendError, LogError};
 use crate::execute::Request;
 use crate::loaded::Loaded;
@@ -11,7 +11,7 @@ use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventS
 use domain::ids::event_id;
 use domain::registry;
 use ledger::{
-    AggregateRef, CommandRef, Commit, CommitHash, Envelope, EventEntry, LogIdentity, Receipt, SPEC,
+    AggregateRef, CommandRef, CommitHash, Envelope, EventEntry, LogIdentity, Receipt, SPEC,
     commit_time,
 };
 use std::collections::HashMap;
@@ -56,7 +56,7 @@ impl<A: Aggregate> AggregateStore<A> {
         events: &[A::Event],
         context: &LogContext<A>,
         request: &Request,
-    ) -> Result<Commit, AppendError> {
+    ) -> Result<Appended, AppendError> {
         let LogContext { tenant, id, loaded } = context;
         let (log, writer) = (&self.log.reader.identity, &self.log.writer);
         let envelope = envelope(log, writer, events, (tenant, id), loaded, request)?;
@@ -162,8 +162,8 @@ impl<A: Aggregate> EventStore<A> for AggregateStore<A> {
         let request: Request =
             serde_json::from_str(request).map_err(|error| carried(AppendError::Event(error)))?;
         let first = usize::try_from(context.loaded.version + 1).unwrap_or(usize::MAX);
-        let commit = self.append(&events, &context, &request).await.map_err(carried)?;
-        let receipt = Receipt::sign(&commit, &self.log.writer);
+        let appended = self.append(&events, &context, &request).await.map_err(carried)?;
+        let receipt = Receipt::sign(&appended.commit, &self.log.writer);
         let receipt =
             serde_json::to_string(&receipt).map_err(|error| carried(AppendError::Event(error)))?;
         let metadata = HashMap::from([(RECEIPT.to_owned(), receipt)]);

@@ -67,12 +67,15 @@ pub enum ConnectionEvent {
 
 /// A shared connection to one NATS account. Cloning it is cheap.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub struct Connection(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     client: async_nats::Client,
     jetstream: jetstream::Context,
     connects: watch::Receiver<u64>,
     events: broadcast::Sender<ConnectionEvent>,
-    _rotation: Arc<Rotation>,
+    _rotation: Rotation,
 }
 
 /// Ends the rotation task with the last clone of the connection.
@@ -130,46 +133,46 @@ impl Connection {
             let found = client.server_info().version;
             return Err(ConnectionError::ServerTooOld { url: url.to_owned(), found });
         }
-        let rotation = Arc::new(Rotation(follow_rotation(client.clone(), source.clone())));
+        let rotation = Rotation(follow_rotation(client.clone(), source.clone()));
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(REQUEST_TIMEOUT);
-        Ok(Self { client, jetstream, connects, events, _rotation: rotation })
+        Ok(Self(Arc::new(Shared { client, jetstream, connects, events, _rotation: rotation })))
     }
 
     /// The plain client.
     pub fn client(&self) -> &async_nats::Client {
-        &self.client
+        &self.0.client
     }
 
     /// The `JetStream` API of this account.
     pub fn jetstream(&self) -> &jetstream::Context {
-        &self.jetstream
+        &self.0.jetstream
     }
 
     /// How often the connection was made, the first time included. It has grown before the first
     /// message over a new connection is answered.
     pub fn connects(&self) -> u64 {
-        self.client.statistics().connects.load(Ordering::Relaxed)
+        self.0.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     /// Wakes whoever must act on a reconnect; [`Connection::connects`] is the exact count.
     pub fn watch_connects(&self) -> watch::Receiver<u64> {
-        self.connects.clone()
+        self.0.connects.clone()
     }
 
     /// What happens from now on. A receiver that falls more than 64 events behind loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<ConnectionEvent> {
-        self.events.subscribe()
+        self.0.events.subscribe()
     }
 
     /// Whether the client is connected at this moment.
     pub fn is_connected(&self) -> bool {
-        self.client.connection_state() == async_nats::connection::State::Connected
+        self.0.client.connection_state() == async_nats::connection::State::Connected
     }
 
     /// Sends what is buffered, ends every subscription and closes the connection.
     pub async fn close(&self) {
-        if let Err(error) = self.client.drain().await {
+        if let Err(error) = self.0.client.drain().await {
             tracing::debug!(%error, "the NATS connection was closed already");
         }
     }

@@ -305,7 +305,10 @@ fn type_id<'a>(what: &'static str, value: &'a str) -> Result<&'a str, NameError>
     let is_suffix = |text: &str| {
         text.len() == 26
             && text.bytes().next().is_some_and(|first| (b'0'..=b'7').contains(&first))
-            && text.bytes().all(|byte| b"0123456789abcdefghjkmnpqrstvwxyz".contains(&byte))
+            && text.bytes().all(|byte| {
+                byte.is_ascii_digit()
+                    || byte.is_ascii_lowercase() && !matches!(byte, b'i' | b'l' | b'o' | b'u')
+            })
     };
     let is_prefix = |text: &str| {
         (1..=63).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase())

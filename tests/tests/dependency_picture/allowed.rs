@@ -116,7 +116,10 @@ fn a_web_server_in_every_command_line_is_found() {
     assert_eq!(features_are_optional(&always), ["cli needs axum without a feature"]);
     assert!(features_are_optional(&Picture::of(&[("cli", &["optional:axum"])])).is_empty());
     let chassis = Picture::of(&[("cli", &["countersign-chassis"])]);
-    assert_eq!(features_are_optional(&chassis), ["cli needs countersign-chassis without a feature"]);
+    assert_eq!(
+        features_are_optional(&chassis),
+        ["cli needs countersign-chassis without a feature"]
+    );
 }
 
 #[test]
