@@ -164,13 +164,16 @@ async fn append(
 /// When each checkpoint was seen, until told to stop.
 async fn sealed(mut published: Published, stopping: CancellationToken) -> Vec<(u64, Instant)> {
     let mut seen = Vec::new();
+    let mut is_last = false;
     loop {
         let size = published.borrow_and_update().as_ref().map_or(0, |note| note.claim().size);
         seen.push((size, Instant::now()));
-        let changed = stopping.run_until_cancelled(published.changed()).await;
-        if !matches!(changed, Some(Ok(()))) {
+        if is_last {
             return seen;
         }
+        // What was published before the end is seen once more.
+        let changed = stopping.run_until_cancelled(published.changed()).await;
+        is_last = !matches!(changed, Some(Ok(())));
     }
 }
 

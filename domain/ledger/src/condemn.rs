@@ -147,7 +147,15 @@ pub fn judge(
     head: Option<Head>,
     stored: &Stored<'_>,
 ) -> Result<Commit, Condemned> {
-    let commit = judge_alone(log, stored)?;
+    placed(head, stored, judge_alone(log, stored)?)
+}
+
+/// A message that is good by itself, if it is also the next one of its aggregate: the second half of [`judge`].
+pub fn placed(
+    head: Option<Head>,
+    stored: &Stored<'_>,
+    commit: Commit,
+) -> Result<Commit, Condemned> {
     match follows(head, &commit.envelope) {
         Ok(()) => Ok(commit),
         Err(reason) => Err(condemned(stored, commit.hash, reason)),
@@ -158,18 +166,18 @@ pub fn judge(
 ///
 /// For a verifier, which may have lost earlier commits; whoever has them all calls [`judge`].
 pub fn judge_alone(log: &LogIdentity, stored: &Stored<'_>) -> Result<Commit, Condemned> {
-    judge_hashed(log, stored, CommitHash::of(stored.payload), &mut hash_is_signed)
+    judge_hashed(log, stored, CommitHash::of(stored.payload), &hash_is_signed)
 }
 
 /// Whether a writer signed a hash: [`hash_is_signed`], or what answers the same in less time.
-pub(crate) type IsSigned<'a> = dyn FnMut(&PublicKey, &CommitHash, &NamedSignature) -> bool + 'a;
+pub(crate) type IsSigned<'a> = dyn Fn(&PublicKey, &CommitHash, &NamedSignature) -> bool + 'a;
 
 /// The same for whoever has hashed the payload already, and has a faster way to the same answer about signatures.
 pub(crate) fn judge_hashed(
     log: &LogIdentity,
     stored: &Stored<'_>,
     hash: CommitHash,
-    is_signed: &mut IsSigned<'_>,
+    is_signed: &IsSigned<'_>,
 ) -> Result<Commit, Condemned> {
     match attested(log, stored, &hash, is_signed) {
         Ok(envelope) => Ok(Commit { sequence: stored.sequence, hash, envelope }),
@@ -186,7 +194,7 @@ fn attested(
     log: &LogIdentity,
     stored: &Stored<'_>,
     hash: &CommitHash,
-    is_signed: &mut IsSigned<'_>,
+    is_signed: &IsSigned<'_>,
 ) -> Result<Envelope, Reason> {
     let claimed = stored.hash.ok_or(Reason::HashMissing)?;
     if claimed.parse() != Ok(*hash) {

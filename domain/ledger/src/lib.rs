@@ -6,8 +6,8 @@
 //! 2. [`hash`] and [`signature`]: `h` = BLAKE3 of those bytes; each commit names the `h` of its aggregate's previous
 //!    one; the writer signs `h`. [`name`] and [`subject`] say what may stand in a commit and where it is stored.
 //! 3. [`condemn`]: the only place that says whether a stored message is a good commit. The appender and every follower
-//!    call [`judge`]. The verifier calls its two halves, [`judge_alone`] and then the link to the aggregate's last
-//!    good commit, because it goes on where messages are lost.
+//!    call [`judge`], or a [`Judge`] that answers the same at a rate. The verifier calls its two halves, [`judge_alone`]
+//!    and then the link to the aggregate's last good commit, because it goes on where messages are lost.
 //! 4. [`receipt`]: what a caller keeps, and the positions that readers store. [`blob`]: large values by digest.
 //! 5. [`tree`]: every message is a leaf of one Merkle tree, and proofs about it. [`note`], [`checkpoint`] and
 //!    [`cosignature`]: the log's signed word about the tree, and who witnessed it. [`witness`]: what a witness answers
@@ -33,6 +33,7 @@ pub mod cosignature;
 pub mod fork;
 pub mod hash;
 pub mod identity;
+mod judge;
 pub mod line;
 pub mod name;
 pub mod note;
@@ -54,11 +55,12 @@ pub use commit::{
     Actor, ActorKind, AggregateRef, Auth, CommandRef, CommitError, Envelope, EventEntry,
     MAX_COMMIT_BYTES, SPEC, commit_time,
 };
-pub use condemn::{Commit, Condemned, Head, Reason, Stored, judge, judge_alone};
+pub use condemn::{Commit, Condemned, Head, Reason, Stored, judge, judge_alone, placed};
 pub use cosignature::{cosign, cosigned_at};
 pub use fork::{Fork, ForkError};
 pub use hash::{CommitHash, HashTextError, RequestDigest};
 pub use identity::{LogIdentity, Writer};
+pub use judge::Judge;
 pub use line::{Line, LineError};
 pub use name::{EventType, IdText, NameError, Origin, Slug, Word};
 pub use note::{KeyName, Note, NoteError, NoteSignature};

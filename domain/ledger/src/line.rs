@@ -88,11 +88,21 @@ impl Line {
             return Err(LineError::TooLong);
         }
         let text = bytes.strip_suffix(b"\n").ok_or(LineError::NoNewline)?;
+        if let Some(line) = Self::as_spelled(text, bytes) {
+            return Ok(line);
+        }
         let line: Self = strict::parse(text).map_err(LineError::Malformed)?;
         if line.sequence == 0 {
             return Err(LineError::Sequence);
         }
         if line.encode()? == bytes { Ok(line) } else { Err(LineError::Spelling) }
+    }
+
+    /// A good line. What it writes again are the same bytes, so that nothing in them had a second meaning.
+    fn as_spelled(text: &[u8], bytes: &[u8]) -> Option<Self> {
+        let line: Self = serde_json::from_slice(text).ok()?;
+        let is_exact = (1..=strict::MAX_INTEGER).contains(&line.sequence);
+        (is_exact && line.encode().is_ok_and(|spelled| spelled == bytes)).then_some(line)
     }
 }
 
@@ -102,4 +112,56 @@ fn write_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::E
 
 fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     from_base64(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line() -> Vec<u8> {
+        let stored = Stored {
+            sequence: 7,
+            subject: "cs.log.main.acme.change.chg_01j5a3z9xv7q0c4n8k2m6t1r3w",
+            hash: Some("blake3:00"),
+            signature: None,
+            payload: b"{\"a\":1}",
+        };
+        let received_at = "2026-11-20T07:00:00.000000Z".parse().unwrap();
+        Line::of(&stored, received_at).encode().unwrap()
+    }
+
+    /// What the strict parser alone says.
+    fn strictly(bytes: &[u8]) -> Option<Line> {
+        let line: Line = strict::parse(bytes.strip_suffix(b"\n")?).ok()?;
+        (line.sequence > 0 && line.encode().ok()? == bytes).then_some(line)
+    }
+
+    #[test]
+    fn a_second_spelling_is_refused_whichever_parser_meets_it_first() {
+        let text = String::from_utf8(line()).unwrap();
+        assert!(Line::parse(text.as_bytes()).is_ok());
+        for other in [
+            text.replacen("\"sequence\":7", "\"sequence\":7,\"sequence\":7", 1),
+            text.replacen(":7", ":7.0", 1),
+            text.replacen(":7", ":9007199254740992", 1),
+            text.replacen(":7", ":0", 1),
+            text.replacen("acme", "\\u0061cme", 1),
+            text.replacen('{', "{ ", 1),
+            text.replacen("\"subject\"", "\"Subject\"", 1),
+        ] {
+            assert_ne!(other, text);
+            assert!(Line::parse(other.as_bytes()).is_err(), "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_way_takes_what_the_strict_one_takes(at in 0_usize..300, byte in any::<u8>()) {
+            let mut bytes = line();
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            prop_assert_eq!(Line::parse(&bytes).ok(), strictly(&bytes));
+        }
+    }
 }

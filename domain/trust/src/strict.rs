@@ -12,6 +12,8 @@ use std::fmt;
 pub const MAX_DEPTH: usize = 64;
 /// Integers lie strictly between -2^53 and 2^53, so that every JSON reader agrees on them.
 const INTEGER_LIMIT: u64 = 1 << 53;
+/// The largest of them.
+pub const MAX_INTEGER: u64 = INTEGER_LIMIT - 1;
 
 /// Why a text was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -68,7 +68,7 @@ impl Verifier {
         if let Some(sequence) = expected.incomplete {
             self.add(None, None, None, Fault::EarlierIncomplete { sequence });
         }
-        if expected.origin == self.log.origin {
+        if expected.origin == self.judge.log().origin {
             self.expected = Some(expected);
         } else {
             self.add(None, None, None, Fault::EarlierOfOtherLog(expected.origin));
@@ -81,7 +81,7 @@ impl Verifier {
     #[must_use]
     pub fn expecting_checkpoint(mut self, kept: &VerifiedCheckpoint) -> Self {
         let checkpoint = kept.checkpoint();
-        if checkpoint.origin == self.log.origin {
+        if checkpoint.origin == self.judge.log().origin {
             self.sealing.want(&kept.head(), Seal::Kept);
             self.kept.push(kept.head());
             self.clocks.add(kept);
@@ -95,9 +95,9 @@ impl Verifier {
     /// Also asks whether the log holds what a receipt promised, at its place. The receipt must be one of the log's.
     #[must_use]
     pub fn expecting_receipt(mut self, receipt: &Receipt) -> Self {
-        let is_of_this_log = receipt.log == self.log.origin;
+        let is_of_this_log = receipt.log == self.judge.log().origin;
         let verified = if is_of_this_log {
-            receipt.verify(&self.log.writers)
+            receipt.verify(&self.judge.log().writers)
         } else {
             Err(ReceiptError::OtherLog)
         };

@@ -1,9 +1,8 @@
 //! The chains of a log that may have lost messages: a lost message must not make the ones after it look forged.
 
-use super::signers::Signers;
-use crate::condemn::{Commit, Condemned, Head, Reason, Stored, follows, judge_hashed};
+use crate::condemn::{Commit, Condemned, Head, Reason, Stored, follows};
 use crate::hash::CommitHash;
-use crate::identity::LogIdentity;
+use crate::judge::Judge;
 use std::collections::BTreeMap;
 
 /// How many sequences have been lost so far, by what is known about them.
@@ -59,14 +58,11 @@ impl Links {
     /// Judges the log's next message, whose payload has this hash; `lost` counts what was lost before it.
     pub(super) fn take_in(
         &mut self,
-        log: &LogIdentity,
-        signers: &mut Signers,
+        judge: &Judge,
         stored: &Stored<'_>,
         (hash, lost): (CommitHash, Lost),
     ) -> Result<(Commit, Link), Condemned> {
-        let commit = judge_hashed(log, stored, hash, &mut |writer, hash, signature| {
-            signers.is_signed(writer, hash, signature)
-        })?;
+        let commit = judge.alone_hashed(stored, hash)?;
         let link = self.link(stored.subject, &commit, lost).map_err(|reason| Condemned {
             sequence: stored.sequence,
             subject: stored.subject.to_owned(),

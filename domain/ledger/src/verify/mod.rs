@@ -17,7 +17,6 @@ mod order;
 mod proofs;
 mod report;
 mod sealing;
-mod signers;
 mod times;
 
 pub use evidence::{
@@ -31,7 +30,7 @@ pub use times::{Bounds, CLOCK_TOLERANCE_SECONDS, SealedTime, Times};
 use crate::bundle::Scope;
 use crate::condemn::Commit;
 use crate::hash::CommitHash;
-use crate::identity::LogIdentity;
+use crate::judge::Judge;
 use crate::line::Line;
 use crate::name::{Origin, Slug};
 use crate::policy::{LogPolicy, Policy, PolicyError};
@@ -43,15 +42,15 @@ use order::{Disorder, Order};
 use proofs::Proofs;
 use report::Findings;
 use sealing::Sealing;
-use signers::Signers;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use times::Clocks;
 use trust::encoding::Sha256Digest;
 
 /// A verification under way. A clone goes on from the same place, so that a long one can be taken up again.
 #[derive(Debug, Clone)]
 pub struct Verifier {
-    log: LogIdentity,
+    judge: Arc<Judge>,
     policy: LogPolicy,
     gaps: BTreeSet<u64>,
     scope: Scope,
@@ -70,7 +69,6 @@ pub struct Verifier {
     complete_to: BTreeMap<String, u64>,
     order: Order,
     links: Links,
-    signers: Signers,
     blobs: NamedBlobs,
     findings: Findings,
     caveats: Vec<Caveat>,
@@ -88,7 +86,7 @@ impl Verifier {
     pub fn new(policy: &Policy, origin: &Origin, shard: &Slug) -> Result<Self, PolicyError> {
         let log = policy.log(origin)?;
         Ok(Self {
-            log: log.identity(shard),
+            judge: Arc::new(Judge::new(log.identity(shard))),
             policy: log.clone(),
             gaps: log.gaps.iter().copied().collect(),
             scope: Scope::Log,
@@ -104,7 +102,6 @@ impl Verifier {
             complete_to: BTreeMap::new(),
             order: Order::default(),
             links: Links::default(),
-            signers: Signers::default(),
             blobs: NamedBlobs::default(),
             findings: Findings::default(),
             caveats: Vec::new(),
@@ -239,13 +236,13 @@ impl Verifier {
             incompleteness,
             findings: self.findings.into_list(),
             caveats,
-            origin: self.log.origin,
+            origin: self.judge.log().origin.clone(),
         }
     }
 
     fn judge(&mut self, line: &Line, hash: CommitHash) -> Option<Commit> {
         let (stored, so_far) = (line.stored(), (hash, self.lost));
-        match self.links.take_in(&self.log, &mut self.signers, &stored, so_far) {
+        match self.links.take_in(&self.judge, &stored, so_far) {
             Err(condemned) => {
                 self.add_for(line, Fault::Condemned(condemned.reason));
                 None
