@@ -15,6 +15,7 @@ pub const CODES: &[&str] = &[
     "cli.file_unreadable",
     "cli.file_unwritable",
     "cli.interrupted",
+    "cli.journal_invalid",
     "cli.key_file_open_to_others",
     "cli.key_invalid",
     "cli.log_unknown",

@@ -1,5 +1,6 @@
 //! Every way in which a command fails: one line with a code, an exit code, and what to do next where it is known.
 
+use crate::audit::JournalError;
 use crate::exit::Exit;
 use crate::review::Mismatch;
 use archive::ArchiveError;
@@ -123,6 +124,14 @@ pub enum CliError {
         /// Why.
         source: PolicyError,
     },
+    /// The file is not a target's journal.
+    #[error("the journal {} is not one", path.display())]
+    Journal {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: JournalError,
+    },
     /// A bundle cannot be judged.
     #[error("the evidence cannot be verified")]
     Verify(#[from] VerifyError),
@@ -194,6 +203,7 @@ impl CliError {
             Self::TimedOut { .. } => "cli.timed_out",
             Self::LogUnknown => "cli.log_unknown",
             Self::Policy { .. } | Self::Verify(VerifyError::Policy(_)) => "cli.policy_invalid",
+            Self::Journal { .. } => "cli.journal_invalid",
             Self::Verify(
                 VerifyError::Bundle(BundleError::NotAFile(_))
                 | VerifyError::Earlier(BundleError::NotAFile(_)),
@@ -224,6 +234,7 @@ impl CliError {
             | Self::ConfirmationNeeded
             | Self::LogUnknown
             | Self::Receipt { .. }
+            | Self::Journal { .. }
             | Self::Policy { .. } => Exit::Usage,
             Self::NotOpen { .. } => Exit::Conflict,
             Self::Checkpoint(CheckpointError::Quorum { .. })

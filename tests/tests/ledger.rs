@@ -5,10 +5,12 @@ use scenario::change::{approve, submit, wait_for};
 use scenario::command_line::CommandLine;
 use scenario::running::platform;
 use scenario::scratch::Scratch;
+use scenario::target;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
+use tokio_postgres::SimpleQueryMessage;
 
 const NAME: &str = "ledger";
 
@@ -198,5 +200,43 @@ async fn the_archive_alone_tells_the_same() -> anyhow::Result<()> {
     let export = ["audit", "export", "--archive", folder, "--out", out, "--change", &world.change];
     world.auditor.run(&export).await?;
     assert_eq!(world.verify(&part, &[]).await?.0, 0);
+    Ok(())
+}
+
+/// What a site's operator sends an auditor.
+async fn journal(world: &World) -> anyhow::Result<PathBuf> {
+    let query = world.auditor.run(&["audit", "compare-target", "--print-query"]).await?;
+    let rows = target::connect(platform(NAME).await?).await?.simple_query(query.out.trim()).await?;
+    let lines = rows.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(|line| format!("{line}\n")),
+        _ => None,
+    });
+    let path = world.scratch.path().join("journal.ndjson");
+    fs::write(&path, lines.collect::<String>())?;
+    Ok(path)
+}
+
+#[tokio::test]
+async fn a_target_remembers_what_the_log_says_and_a_changed_memory_is_found() -> anyhow::Result<()>
+{
+    let world = world().await?;
+    let path = journal(&world).await?;
+    let file = path.to_str().context("not UTF-8")?;
+    // Another test's job may be under way: its result is in the log a moment later.
+    let (mut code, mut told) = (8, Value::Null);
+    for _ in 0..100 {
+        (code, told) = world.audit(&["compare-target", "--journal", file]).await?;
+        if code != 8 {
+            break;
+        }
+    }
+    assert_eq!((code, &told["differences"]), (0, &Value::Array(Vec::new())), "{told}");
+    assert!(told["steps"].as_u64() > Some(0) && told["jobs"].as_u64() > Some(0), "{told}");
+    rewrite(&path, |_, line| Some(line.replace("\"succeeded\"", "\"failed\"")))?;
+    let (code, told) = world.audit(&["compare-target", "--journal", file]).await?;
+    assert_eq!((code, &told["differences"][0]["code"]), (7, &"end_mismatch".into()), "{told}");
+    rewrite(&path, |_, line| line.contains("\"version\"").then(|| line.to_owned()))?;
+    let (code, told) = world.audit(&["compare-target", "--journal", file]).await?;
+    assert_eq!((code, &told["differences"][0]["code"]), (7, &"not_run".into()), "{told}");
     Ok(())
 }

@@ -27,6 +27,7 @@ mod search;
 #[cfg(test)]
 mod stand;
 mod tar_file;
+mod target;
 #[cfg(test)]
 mod testimony;
 mod timeline;
@@ -43,19 +44,22 @@ use crate::session;
 use archive::Archive;
 pub use arguments::AuditVerb;
 use arguments::{
-    CompareArguments, ExportArguments, FromEvidence, ProveArguments, ReplayArguments,
-    TimelineArguments, VerifyArguments,
+    CompareArguments, CompareTargetArguments, ExportArguments, FromEvidence, ProveArguments,
+    ReplayArguments, TimelineArguments, VerifyArguments,
 };
+use blobs::OfBundle;
 use compare::Side;
 use conclusion::Conclusion;
 use directory::Directory;
 use export::{Exported, Wanted};
-use ledger::{BundleSource, CheckpointNote, Kept, Origin, Policy, Scope, VerifyError};
+use ledger::{BundleSource, CheckpointNote, Kept, Origin, Policy, Scope, Severity, VerifyError};
 use origin::CopiedFrom;
 use prove::Claim;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tar_file::TarFile;
+use target::Journal;
+pub use target::JournalError;
 
 /// Runs a verb.
 pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Exit, CliError> {
@@ -67,6 +71,7 @@ pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Ex
         AuditVerb::Verify(arguments) => verify(arguments, global, output).await,
         AuditVerb::Prove(arguments) => prove(arguments, global, output).await,
         AuditVerb::Compare(arguments) => compare(&arguments, output),
+        AuditVerb::CompareTarget(arguments) => compare_target(arguments, global, output).await,
         AuditVerb::Replay(arguments) => replay(arguments, global, output).await,
         AuditVerb::Timeline(arguments) => timeline(arguments, global, output).await,
     }
@@ -151,6 +156,40 @@ fn compare(arguments: &CompareArguments, output: &Output) -> Result<Exit, CliErr
         output.talk(&format!("the proof of the fork is in {}", path.display()));
     }
     Ok(exit)
+}
+
+async fn compare_target(
+    arguments: CompareTargetArguments,
+    global: &Global,
+    output: &Output,
+) -> Result<Exit, CliError> {
+    let CompareTargetArguments { journal, policy, bundle, archive, log, shard, .. } = arguments;
+    let (Some(path), Some(policy)) = (journal, policy) else {
+        output.line(target::QUERY)?;
+        return Ok(Exit::Ok);
+    };
+    let (what, policy) = ("the journal", read_policy(&policy)?);
+    let unreadable = |source| CliError::ReadFile { what, path: path.clone(), source };
+    let journal = Journal::read(files::open(&path).map_err(unreadable)?);
+    let journal = journal.map_err(|source| CliError::Journal { path: path.clone(), source })?;
+    let evidence =
+        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
+    let source = evidence.source.as_ref();
+    let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
+    let told = commits::evidence(source, &policy, &conclusion.report.origin, &shard)?;
+    let compared = target::compare(&journal, &told, &OfBundle(source));
+    output.document(&compared.document())?;
+    output.talk(&compared.sentence());
+    let own = match compared.severity() {
+        None => Exit::Ok,
+        Some(Severity::Tampering) => Exit::VerificationFailed,
+        Some(Severity::Incompleteness) => Exit::VerificationIncomplete,
+    };
+    Ok(match (warned(&conclusion, output), own) {
+        (Exit::VerificationFailed, _) | (_, Exit::VerificationFailed) => Exit::VerificationFailed,
+        (Exit::Ok, own) => own,
+        (record, _) => record,
+    })
 }
 
 /// A bundle, or a checkpoint's file.
