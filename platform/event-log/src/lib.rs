@@ -24,6 +24,7 @@ mod publish;
 mod reader;
 mod recorded;
 mod recording;
+mod restorer;
 mod store;
 
 pub use append::EventLog;
@@ -37,4 +38,5 @@ pub use open::{SYSTEM_TENANT, open_log};
 pub use patience::patiently;
 pub use reader::Reader;
 pub use recorded::{Recorded, RecordedEvent};
+pub use restorer::{RestoreError, Restorer};
 pub use store::{AggregateStore, LogContext, REQUEST};

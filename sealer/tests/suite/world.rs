@@ -39,7 +39,7 @@ pub fn origin() -> anyhow::Result<Origin> {
 
 pub fn identity() -> anyhow::Result<LogIdentity> {
     let writers = vec![Writer { key: writer().public(), from_sequence: 1, to_sequence: None }];
-    Ok(LogIdentity { origin: origin()?, shard: SHARD.parse()?, writers })
+    Ok(LogIdentity { origin: origin()?, shard: SHARD.parse()?, writers, gaps: Vec::new() })
 }
 
 /// What a verifier trusts.
