@@ -200,6 +200,12 @@ impl Follower {
         Ok(())
     }
 
+    /// Reads on from where it stands: what came after a gap is asked for again.
+    pub fn read_again(&mut self) {
+        self.ahead = None;
+        self.feed = None;
+    }
+
     /// A message comes right after the last one, or after nothing but sequences that are declared to be lost.
     fn follows(&self, found: u64) -> Result<(), LogError> {
         let (identity, expected) = (self.reader.identity(), self.last() + 1);
