@@ -122,7 +122,7 @@ mod tests {
     fn a_leaf_is_made_only_after_the_patience() {
         let lost = Asked::default();
         for (seconds, next) in [
-            (0, Next::Wait(Duration::from_secs(60))),
+            (0, Next::Wait(PATIENCE)),
             (59, Next::Wait(Duration::from_secs(1))),
             (60, Next::Leaf),
             (600, Next::Leaf),

@@ -56,6 +56,8 @@ use prove::Claim;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tar_file::TarFile;
+#[cfg(feature = "restore")]
+pub use {kept::checkpoints as kept_checkpoints, progress::Progress};
 
 /// Runs a verb.
 pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Exit, CliError> {
@@ -294,7 +296,8 @@ impl Evidence {
     }
 }
 
-fn read_policy(path: &Path) -> Result<Policy, CliError> {
+/// The policy file.
+pub fn read_policy(path: &Path) -> Result<Policy, CliError> {
     let bytes = files::read(path).map_err(|source| CliError::ReadFile {
         what: "the policy",
         path: path.to_owned(),

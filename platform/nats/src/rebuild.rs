@@ -45,17 +45,29 @@ pub enum Standing {
 
 /// How the log's stream stands. `operator` is the LOG account's.
 pub async fn standing(operator: &Connection, shard: &str) -> Result<Standing, RebuildError> {
-    let name = subjects::log_stream(shard)?;
-    match operator.jetstream().get_stream(&name).await {
-        Ok(stream) if stream.cached_info().config.deny_delete => Ok(Standing::Hardened),
-        Ok(_) => Ok(Standing::Unfinished),
+    let config = config(operator, &subjects::log_stream(shard)?).await?;
+    Ok(match config {
+        None => Standing::Missing,
+        Some(config) if config.deny_delete => Standing::Hardened,
+        Some(_) => Standing::Unfinished,
+    })
+}
+
+/// Whether the stream of checkpoints is there.
+pub async fn has_checkpoints(operator: &Connection, shard: &str) -> Result<bool, RebuildError> {
+    Ok(config(operator, &subjects::checkpoints_stream(shard)?).await?.is_some())
+}
+
+async fn config(operator: &Connection, name: &str) -> Result<Option<Config>, RebuildError> {
+    match operator.jetstream().get_stream(name).await {
+        Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(refusal)
                 if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND =>
             {
-                Ok(Standing::Missing)
+                Ok(None)
             }
-            _ => Err(failed(&name, "looked at")(error)),
+            _ => Err(failed(name, "looked at")(error)),
         },
     }
 }
