@@ -16,6 +16,7 @@ mod kept;
 mod objection;
 mod origin;
 mod part;
+mod predecessor;
 mod progress;
 mod prove;
 mod references;

@@ -34,7 +34,7 @@ pub use error::{AppendError, ExecuteError, LogError};
 pub use execute::{Answered, Request, Target};
 pub use follow::{Followed, Follower, Judged};
 pub use loaded::Loaded;
-pub use open::{SYSTEM_TENANT, open_log};
+pub use open::{Opening, SYSTEM_TENANT, open_log};
 pub use patience::patiently;
 pub use reader::Reader;
 pub use recorded::{Recorded, RecordedEvent};

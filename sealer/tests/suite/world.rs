@@ -3,7 +3,7 @@
 use crate::witness::Witness;
 use anyhow::Context as _;
 use archive::{Archive, ObjectName};
-use devkit::identities::{COMMAND_API, NATS, SEALER, TRUST_DOMAIN, service};
+use devkit::identities::{COMMAND_API, LOG_OPERATOR, NATS, SEALER, TRUST_DOMAIN, service};
 use devkit::stack::SHARD;
 use devkit::{Child, Options, Program, Stack};
 use domain::agents::{Agent, AgentCommand, Enrolled};
@@ -13,6 +13,7 @@ use event_log::{Checkpoints, EventLog, Reader, Request, Target, open_log};
 use ledger::{
     CheckpointNote, LogIdentity, LogPolicy, Origin, RequestDigest, Tree, VerifiedCheckpoint, Writer,
 };
+use nats::{rebuild, subjects};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,7 +84,20 @@ pub struct World {
 impl World {
     pub async fn new() -> anyhow::Result<Self> {
         chassis::process::install_crypto();
+        Self::over(Stack::start(Options::default()).await?).await
+    }
+
+    /// A world whose log can lose messages: its stream denies no deletes.
+    pub async fn that_forgets() -> anyhow::Result<Self> {
+        chassis::process::install_crypto();
         let stack = Stack::start(Options::default()).await?;
+        let operator = stack.connect_service(LOG_OPERATOR).await?;
+        operator.jetstream().delete_stream(subjects::log_stream(SHARD)?).await?;
+        rebuild::begin(&operator, SHARD, 1, true).await?;
+        Self::over(stack).await
+    }
+
+    async fn over(stack: Stack) -> anyhow::Result<Self> {
         let connection = stack.connect_service(COMMAND_API).await?;
         let opening = request("open")?;
         open_log(&connection, identity()?, &writer(), "0".repeat(64), &opening).await?;
@@ -146,7 +160,7 @@ impl World {
     ) -> anyhow::Result<Child> {
         let folder = self.folder.path();
         let mut text = format!(
-            "witness_quorum = {quorum}\nnats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
+            "witness_quorum = {quorum}\ngap_patience_seconds = 1\ndevelopment = true\nnats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
              [archive]\nurl = \"file://{}\"\n\
              [process]\nops_listen = \"127.0.0.1:0\"\nspiffe_socket = \"{}\"\ntrust_domain = \"{TRUST_DOMAIN}\"\nlog_format = \"json\"\n\
              [log]\norigin = \"{ORIGIN}\"\nshard = \"{SHARD}\"\n\
@@ -169,10 +183,24 @@ impl World {
         }
         let config = folder.join(format!("{name}.toml"));
         devkit::folder::write_private(&config, text.as_bytes())?;
+        self.sealer_of(name)
+    }
+
+    /// Starts a sealer on the configuration that is there.
+    pub fn sealer_of(&self, name: &str) -> anyhow::Result<Child> {
+        let folder = self.folder.path();
+        let config = folder.join(format!("{name}.toml"));
         let path = PathBuf::from(env!("CARGO_BIN_EXE_sealer"));
         let program = Program::new(name, path, folder.join(format!("{name}.log")));
         let program = program.without_environment().argument("--config").argument(config);
         Ok(program.spawn()?)
+    }
+
+    /// Loses a message, as a disk would.
+    pub async fn lose(&self, sequence: u64) -> anyhow::Result<()> {
+        let operator = self.stack.connect_service(LOG_OPERATOR).await?;
+        rebuild::leave_out(&operator, SHARD, sequence).await?;
+        Ok(())
     }
 
     /// The newest checkpoint in the stream, verified.
