@@ -2,9 +2,9 @@
 
 use crate::world::{ORIGIN, World, policy};
 use anyhow::Context as _;
-use devkit::Binaries;
 use devkit::identities::{LOG_RESTORER, NATS, TRUST_DOMAIN, service};
 use devkit::stack::SHARD;
+use devkit::workspace::Binaries;
 use ledger::Policy;
 use serde_json::Value;
 use std::path::PathBuf;
