@@ -182,3 +182,22 @@ impl RestoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_is_said_where_somebody_can_do_something() {
+        let taken = RestoreError::from(event_log::RestoreError::Taken { sequence: 7 });
+        let in_use = (taken.code(), taken.exit(), taken.next_step());
+        let next = Some("Stop command-api and the sealer, and restore again");
+        assert_eq!(in_use, ("cli.log_in_use", Exit::Conflict, next));
+        let conflict = RestoreError::from(AppendError::Conflict);
+        assert_eq!(conflict.code(), "cli.log_in_use");
+        let missing = RestoreError::Missing { sequence: 3 };
+        assert_eq!(missing.exit(), Exit::VerificationIncomplete);
+        assert!(missing.next_step().is_some_and(|step| step.contains("--predecessor")));
+        assert_eq!(RestoreError::Differs { sequence: 3 }.exit(), Exit::VerificationFailed);
+    }
+}

@@ -1,13 +1,14 @@
 //! A log that lost its stream, or got an old copy of it, is restored from the archive, and the sealer goes on.
 
-use crate::world::{World, identity, writer};
+use crate::world::{SQL, World, identity, writer};
 use archive::ObjectName;
 use bytes::Bytes;
-use devkit::identities::{COMMAND_API, LOG_OPERATOR, LOG_RESTORER};
+use devkit::identities::{COMMAND_API, LOG_OPERATOR, LOG_RESTORER, WORKFLOWS};
 use devkit::stack::SHARD;
 use event_log::{EventLog, Reader, Restorer};
 use ledger::{HASH_HEADER, SIGNATURE_HEADER, Stored};
 use nats::{StoredMessage, rebuild, subjects};
+use trust::encoding::Sha256Digest;
 
 fn stored(message: &StoredMessage) -> Stored<'_> {
     Stored {
@@ -58,11 +59,16 @@ async fn a_stream_that_was_deleted_comes_back_and_sealing_goes_on() -> anyhow::R
     let mut world = World::new().await?;
     let sealer = world.sealer("first")?;
     let last = world.grow("a", 40).await?;
-    let sql = Bytes::from_static(b"select 1");
-    world.log.put_blob("acme", sql, "application/sql").await?;
+    assert!(world.draft("with a blob").await? > last);
+    let last = world.append("the last one").await?;
     let size = world.until_sealed(&sealer, last).await?;
     sealer.kill().await;
-    let (before, sealed) = (world.messages().await?, world.sealed().await?.expect("one"));
+    let followers = world.stack.connect_service(WORKFLOWS).await?;
+    let mut follower = Reader::new(&followers, identity()?).follow(None).await?;
+    for _ in 1..=last {
+        follower.next().await?;
+    }
+    let (before, newest) = (world.messages().await?, world.sealed().await?.expect("one"));
     let all = [
         subjects::log_stream(SHARD)?,
         subjects::blobs_stream(SHARD)?,
@@ -74,6 +80,8 @@ async fn a_stream_that_was_deleted_comes_back_and_sealing_goes_on() -> anyhow::R
     assert_eq!(restored.code, 0, "{}{}", restored.out, restored.err);
     assert_eq!(restored.number("restored")?, size);
     assert_eq!(restored.number("checkpoint_size")?, size);
+    assert_eq!((restored.number("blobs")?, restored.number("blobs_missing")?), (1, 0));
+    assert_eq!(world.reader.blob("acme", &Sha256Digest::of(SQL)).await?.as_deref(), Some(SQL));
     let after = world.messages().await?;
     assert_eq!(before.len(), after.len());
     for (one, other) in before.iter().zip(&after) {
@@ -83,7 +91,7 @@ async fn a_stream_that_was_deleted_comes_back_and_sealing_goes_on() -> anyhow::R
         assert_eq!(one.payload, other.payload);
     }
     let fence = world.sealed().await?.expect("the newest checkpoint is back");
-    assert_eq!(fence.head(), sealed.head());
+    assert_eq!(fence.head(), newest.head());
     // Again changes nothing.
     let again = world.restore(&[], &[]).await?;
     assert_eq!((again.code, again.number("restored")?), (0, 0), "{}", again.err);
@@ -95,7 +103,14 @@ async fn a_stream_that_was_deleted_comes_back_and_sealing_goes_on() -> anyhow::R
     world.until_sealed(&sealer, last).await?;
     world.check_archive().await?;
     assert_eq!(world.verify(&[]).await?.code, 0);
-    Ok(())
+    // The mirror of the followers' account goes on, and so does who follows it.
+    loop {
+        match follower.next().await {
+            Ok(seen) if seen.position(&identity()?.origin).sequence == last => return Ok(()),
+            Ok(_) => {}
+            Err(error) => assert!(error.is_transient(), "{error}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

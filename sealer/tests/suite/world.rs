@@ -3,12 +3,15 @@
 use crate::witness::Witness;
 use anyhow::Context as _;
 use archive::{Archive, ObjectName};
+use bytes::Bytes;
 use devkit::identities::{COMMAND_API, LOG_OPERATOR, NATS, SEALER, TRUST_DOMAIN, service};
 use devkit::stack::SHARD;
 use devkit::{Child, Options, Program, Stack};
 use domain::agents::{Agent, AgentCommand, Enrolled};
-use domain::ids::{AgentId, CommandId, PrincipalId};
+use domain::changes::{Change, ChangeCommand, Draft};
+use domain::ids::{AgentId, ChangeId, CommandId, DataSourceId, PrincipalId};
 use domain::issued::{Actor, ActorKind, Auth};
+use domain::vocabulary::{Start, Step};
 use event_log::{Checkpoints, EventLog, Reader, Request, Target, open_log};
 use ledger::{
     CheckpointNote, LogIdentity, LogPolicy, Origin, RequestDigest, Tree, VerifiedCheckpoint, Writer,
@@ -18,9 +21,12 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
+use trust::encoding::Sha256Digest;
 use trust::keys::PrivateKey;
 
 pub const ORIGIN: &str = "sealed.log";
+/// What a draft would run.
+pub const SQL: &[u8] = b"select 1";
 const TENANT: &str = "acme";
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -128,6 +134,26 @@ impl World {
         let (name, spiffe_id) = (name.to_owned(), "spiffe://a/b".to_owned());
         let command = AgentCommand::Enroll(Enrolled { name: name.clone(), spiffe_id });
         let answered = self.log.execute::<Agent, _>(&target, command, &request(&name)?).await?;
+        Ok(answered.commit.sequence)
+    }
+
+    /// Appends a commit that names a blob.
+    pub async fn draft(&self, name: &str) -> anyhow::Result<u64> {
+        let sql = Bytes::from_static(SQL);
+        let sha256 = Sha256Digest::of(SQL);
+        let draft = ChangeCommand::Draft(Draft {
+            data_source: DataSourceId::derived("data_source", &[TENANT, "orders"]),
+            environment: "production".to_owned(),
+            title: name.into(),
+            reason: None,
+            sql: self.log.put_blob(TENANT, sql, "application/sql").await?,
+            steps: vec![Step { ordinal: 1, sha256, transactional: true }],
+            start: Start::OnRelease,
+            submit: false,
+        });
+        let id = ChangeId::derived("change", &[TENANT, name]).to_string();
+        let target = Target { tenant: TENANT.to_owned(), id };
+        let answered = self.log.execute::<Change, _>(&target, draft, &request(name)?).await?;
         Ok(answered.commit.sequence)
     }
 

@@ -76,7 +76,9 @@ mod tests {
         let roots = [NodeHash::EMPTY, tree.root()];
         let seen = |notes: &[String]| {
             let mut seen = Seen::default();
-            notes.iter().for_each(|note| seen.note("here", note.as_bytes(), &policy));
+            for note in notes {
+                seen.note("here", note.as_bytes(), &policy);
+            }
             seen.contradictions(&roots)
         };
         assert!(seen(&[note(&tree), note(&tree)]).is_empty());

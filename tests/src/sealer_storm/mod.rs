@@ -89,7 +89,7 @@ pub async fn rage(plan: Plan, tell: impl Fn(&str)) -> anyhow::Result<Report> {
     log.until_shown().await?;
     while report.kills < plan.kills {
         let sealer = log.sealer()?;
-        let moment = Duration::from_millis(random.u64(30..1_500));
+        let moment = Duration::from_millis(random.u64(30..2_500));
         report.appended += log.grow(&mut random, moment).await?;
         if let Some(status) = sealer.exit_status() {
             report.violations.push(format!("a sealer ended with {status}: {}", sealer.log_tail()));
@@ -124,7 +124,7 @@ async fn back_and_forth(
     random: &mut Rng,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let (held, sealed) = (log.messages().await?, log.largest_checkpoint().await?);
+    let (held, largest) = (log.messages().await?, log.largest_checkpoint().await?);
     let keep = random.usize(1..held.len());
     log.set_back(held.get(..keep).unwrap_or_default()).await?;
     report.set_backs += 1;
@@ -132,12 +132,13 @@ async fn back_and_forth(
         log.set_checkpoints_back(random).await?;
         report.checkpoints_set_back += 1;
     }
-    if u64::try_from(keep)? < sealed {
+    if u64::try_from(keep)? < largest {
         let sealer = log.sealer()?;
         let status = sealer.wait().await;
         let is_named = sealer.log_text().contains("restore it from the archive");
         if status.success() || !is_named {
-            let what = format!("a sealer took {keep} messages for {sealed}: {}", sealer.log_tail());
+            let what =
+                format!("a sealer took {keep} messages for {largest}: {}", sealer.log_tail());
             report.violations.push(what);
         }
         report.refusals += 1;
@@ -149,8 +150,8 @@ async fn back_and_forth(
         report.restores_killed += 1;
     }
     let restored = log.restored().await?;
-    report.restored += restored.restored;
+    report.restored += restored.messages;
     report.unsealed += restored.unsealed;
-    ensure!(restored.checkpoint_size >= sealed, "restored to less than {sealed}");
+    ensure!(restored.checkpoint_size >= largest, "restored to less than {largest}");
     log.reopen().await
 }

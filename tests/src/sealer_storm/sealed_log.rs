@@ -33,7 +33,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What `archive restore -o json` says.
 #[derive(Debug, Deserialize)]
 pub struct Restored {
-    pub restored: u64,
+    #[serde(rename = "restored")]
+    pub messages: u64,
     pub unsealed: u64,
     pub checkpoint_size: u64,
 }
@@ -116,7 +117,7 @@ impl SealedLog {
             devkit::folder::write_private(&folder.join(name), key(seed).to_pem()?.as_bytes())?;
         }
         let (witness, witness_url) = witness(&binaries, &folder).await?;
-        let sealed = Self {
+        let new = Self {
             stack,
             binaries,
             log,
@@ -127,8 +128,8 @@ impl SealedLog {
             witness_url,
             number: 0,
         };
-        sealed.write_files()?;
-        Ok(sealed)
+        new.write_files()?;
+        Ok(new)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -234,11 +235,11 @@ impl SealedLog {
     /// Waits until everything is sealed.
     pub async fn until_sealed(&self, sealer: &Child) -> anyhow::Result<()> {
         let last = self.reader.last_sequence().await?;
-        let sealed = sealer.until(PATIENCE, || async {
+        let reached = sealer.until(PATIENCE, || async {
             let size = self.largest_checkpoint().await.ok()?;
             (size >= last).then_some(())
         });
-        Ok(sealed.await?)
+        Ok(reached.await?)
     }
 
     /// The size of the largest signed note, wherever it is.
@@ -337,6 +338,12 @@ impl SealedLog {
     }
 }
 
+/// What a witness says once it listens.
+#[derive(Deserialize)]
+struct Ready {
+    url: String,
+}
+
 async fn witness(binaries: &Binaries, folder: &Path) -> anyhow::Result<(Child, String)> {
     let log = folder.join("witness.log");
     let program = Program::new("witness", binaries.path("countersign")?, log);
@@ -346,10 +353,6 @@ async fn witness(binaries: &Binaries, folder: &Path) -> anyhow::Result<(Child, S
     let program = program.arguments(["--name", WITNESS, "--log", &known, "--state"]);
     let program = program.argument(folder.join("witness"));
     let child = program.arguments(["--listen", "127.0.0.1:0"]).spawn()?;
-    #[derive(Deserialize)]
-    struct Ready {
-        url: String,
-    }
     let url = child.until(PATIENCE, || async {
         let text = child.log_text();
         let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Ready>(line).ok());
