@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use devkit::identities::{LOG_RESTORER, NATS, TRUST_DOMAIN, service};
 use devkit::stack::SHARD;
 use devkit::workspace::Binaries;
-use ledger::Policy;
+use ledger::{LogPolicy, Policy};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
@@ -26,7 +26,8 @@ impl Called {
 }
 
 impl World {
-    async fn call(&self, arguments: &[&str]) -> anyhow::Result<Called> {
+    /// Calls `countersign`.
+    pub async fn call(&self, arguments: &[&str]) -> anyhow::Result<Called> {
         let binaries = Binaries::build(&["countersign-cli"], &[]).await?;
         let program = binaries.path("countersign")?;
         let mut command = tokio::process::Command::new(program);
@@ -40,7 +41,12 @@ impl World {
     fn policy_file(&self, gaps: &[u64]) -> anyhow::Result<PathBuf> {
         let mut log = policy()?;
         log.gaps = gaps.to_vec();
-        let (format, logs) = ("countersign-policy/1".to_owned(), vec![log]);
+        self.policy_file_of(vec![log])
+    }
+
+    /// Writes a policy file of these logs.
+    pub fn policy_file_of(&self, logs: Vec<LogPolicy>) -> anyhow::Result<PathBuf> {
+        let format = ledger::policy::POLICY_FORMAT.to_owned();
         let policy = Policy { format, logs, roots: Vec::new(), agent_authorities: Vec::new() };
         let path = self.folder.path().join("policy.json");
         std::fs::write(&path, policy.encode()?)?;

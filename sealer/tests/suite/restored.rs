@@ -222,6 +222,14 @@ async fn a_longer_stream_keeps_what_follows_and_a_lost_message_stays_lost() -> a
     world.grow("c", 3).await?;
     let longer = world.restore(&[4], &[]).await?;
     assert_eq!((longer.code, longer.number("tail")?), (0, 3), "{}{}", longer.out, longer.err);
+    world.lose(size + 2).await?;
+    let broken = world.restore(&[4], &[]).await?;
+    assert_eq!(broken.code, 7, "{}", broken.err);
+    assert!(
+        broken.err.contains(&format!("sequence {} does not follow", size + 2)),
+        "{}",
+        broken.err
+    );
 
     world.delete(&[subjects::log_stream(SHARD)?]).await?;
     let silent = world.restore(&[], &[]).await?;

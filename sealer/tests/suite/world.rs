@@ -107,9 +107,15 @@ impl World {
         let connection = stack.connect_service(COMMAND_API).await?;
         let opening = request("open")?;
         open_log(&connection, identity()?, &writer(), "0".repeat(64), &opening).await?;
+        let folder = tempfile::tempdir()?;
+        Self::opened(stack, folder).await
+    }
+
+    /// On a log that is open already.
+    pub async fn opened(stack: Stack, folder: TempDir) -> anyhow::Result<Self> {
+        let connection = stack.connect_service(COMMAND_API).await?;
         let log = EventLog::open(&connection, identity()?, writer()).await?;
         let reader = Reader::new(&stack.connect_service(SEALER).await?, identity()?);
-        let folder = tempfile::tempdir()?;
         devkit::folder::write_private(
             &folder.path().join("log.pem"),
             log_key().to_pem()?.as_bytes(),
