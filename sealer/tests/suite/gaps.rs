@@ -4,6 +4,7 @@ use crate::world::World;
 use archive::{ObjectName, Segment};
 use bytes::Bytes;
 use ledger::{CommitHash, HASH_HEADER, Line, SIGNATURE_HEADER, Stored, Tree};
+use std::time::Duration;
 use trust::encoding::Timestamp;
 
 /// The root over the log as it is, with gap leaves where it holds nothing.
@@ -68,7 +69,9 @@ async fn what_the_archive_holds_is_restored_and_not_sealed_as_lost() -> anyhow::
     world.archive()?.put_once(&name, Bytes::from(line)).await?;
     world.lose(3).await?;
     let sealer = world.sealer("stopped")?;
-    assert!(!sealer.wait().await.success());
+    // One that seals it as lost never ends.
+    let status = tokio::time::timeout(Duration::from_mins(1), sealer.wait()).await?;
+    assert!(!status.success());
     let text = sealer.log_text();
     assert!(text.contains("sequence 3 is lost") && text.contains("archive restore"), "{text}");
     Ok(())
