@@ -28,7 +28,12 @@ pub fn writer() -> PrivateKey {
 /// The log.
 pub fn identity() -> anyhow::Result<LogIdentity> {
     let writers = vec![Writer { key: writer().public(), from_sequence: 1, to_sequence: None }];
-    Ok(LogIdentity { origin: "bench.log".parse()?, shard: SHARD.parse()?, writers })
+    Ok(LogIdentity {
+        origin: "bench.log".parse()?,
+        shard: SHARD.parse()?,
+        writers,
+        gaps: Vec::new(),
+    })
 }
 
 /// Who acts.

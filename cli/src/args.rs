@@ -60,6 +60,10 @@ pub enum Noun {
     /// The record: export it, verify it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// The archive of a log: make the log again from it.
+    #[cfg(feature = "restore")]
+    #[command(subcommand)]
+    Archive(crate::restore::ArchiveVerb),
     /// Cosign the checkpoints of logs, so that none of them can show two histories.
     #[cfg(feature = "witness")]
     Witness(crate::witness::WitnessArguments),

@@ -177,6 +177,10 @@ pub enum CliError {
     #[cfg(feature = "witness")]
     #[error(transparent)]
     Witness(#[from] crate::witness::StateError),
+    /// A log is not restored.
+    #[cfg(feature = "restore")]
+    #[error(transparent)]
+    Restore(#[from] crate::restore::RestoreError),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -220,6 +224,8 @@ impl CliError {
             Self::Receipt { .. } => "cli.receipt_invalid",
             #[cfg(feature = "witness")]
             Self::Witness(error) => error.code(),
+            #[cfg(feature = "restore")]
+            Self::Restore(error) => error.code(),
             Self::Other(error) if error.is::<PortTaken>() => "cli.port_taken",
             Self::Other(error) => error.downcast_ref().map_or("cli.failed", client_code),
         }
@@ -264,6 +270,8 @@ impl CliError {
             | Self::Archive(_) => Exit::Failure,
             #[cfg(feature = "witness")]
             Self::Witness(_) => Exit::Failure,
+            #[cfg(feature = "restore")]
+            Self::Restore(error) => error.exit(),
             Self::Other(error) => error.downcast_ref().map_or(Exit::Failure, client_exit),
         }
     }
@@ -338,6 +346,8 @@ impl CliError {
                 Some("Review the change above, then add --yes to sign it".to_owned())
             }
             Self::LogUnknown => Some("Name the log with --log".to_owned()),
+            #[cfg(feature = "restore")]
+            Self::Restore(error) => error.next_step().map(str::to_owned),
             _ if self.client().and_then(ClientError::code).is_some_and(is_about_the_token) => Some(
                 "Check COUNTERSIGN_TOKEN or COUNTERSIGN_TOKEN_FILE: `countersign dev` shows where \
                  those for development are"

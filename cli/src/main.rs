@@ -17,6 +17,8 @@ mod keys;
 mod output;
 mod paging;
 mod plain;
+#[cfg(feature = "restore")]
+mod restore;
 mod review;
 mod session;
 mod sources;
@@ -54,6 +56,8 @@ async fn run(global: args::Global, noun: Noun, output: &Output) -> Result<Exit, 
         Noun::Change(verb) => changes::run(verb, &session::open(&global)?, output).await,
         Noun::Agent(verb) => agents::run(&verb, &session::open(&global)?, output).await,
         Noun::Audit(verb) => audit::run(verb, &global, output).await,
+        #[cfg(feature = "restore")]
+        Noun::Archive(verb) => restore::run(verb, output).await,
         #[cfg(feature = "witness")]
         Noun::Witness(arguments) => witness::run(arguments, output).await,
         Noun::Version => version::run(output),

@@ -21,7 +21,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Write log.opened as the first commit of a new and empty log. Never done by itself.
-    OpenLog,
+    OpenLog {
+        /// The file of the last checkpoint of a log that cannot go on, and that this one replaces.
+        #[arg(long, value_name = "FILE")]
+        predecessor: Option<PathBuf>,
+    },
     /// Print the `OpenAPI` 3.1 document.
     Openapi,
 }
@@ -31,7 +35,9 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Openapi) => countersign_command_api::print_document(&open_api_json()?),
-        Some(Command::OpenLog) => open_log(&arguments.config).await,
+        Some(Command::OpenLog { predecessor }) => {
+            open_log(&arguments.config, predecessor.as_deref()).await
+        }
         None => serve(&arguments.config).await,
     }
 }

@@ -75,6 +75,7 @@ pub fn unread(error: &LogError) -> Problem {
         | LogError::AnotherHistory { .. }
         | LogError::Shortened { .. }
         | LogError::Gap { .. }
+        | LogError::GapFilled { .. }
         | LogError::NotOpen => Problem::internal(error),
     }
 }

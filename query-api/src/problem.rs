@@ -76,6 +76,7 @@ pub fn log_unread(error: LogError) -> Problem {
         | LogError::AnotherHistory { .. }
         | LogError::Shortened { .. }
         | LogError::Gap { .. }
+        | LogError::GapFilled { .. }
         | LogError::NotOpen => Problem::internal(&error),
     }
 }

@@ -1,6 +1,6 @@
 //! Messages that follow one another, and what they add to the archive before they are sealed.
 
-use archive::{Archive, ArchiveError, ObjectName, Put, Segment};
+use archive::{Archive, ArchiveError, ObjectName, Put, Segment, lines};
 use bytes::Bytes;
 use event_log::{Judged, LogError, Reader};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -53,6 +53,7 @@ pub struct Batch {
     from: u64,
     messages: u64,
     condemned: u64,
+    gaps: u64,
     lines: Vec<u8>,
     tiles: Vec<StoredTile>,
     blobs: BTreeSet<(String, Sha256Digest)>,
@@ -67,6 +68,7 @@ impl Batch {
             from: size,
             messages: 0,
             condemned: 0,
+            gaps: 0,
             lines: Vec::new(),
             tiles: Vec::new(),
             blobs: BTreeSet::new(),
@@ -106,9 +108,27 @@ impl Batch {
         Ok(())
     }
 
+    /// Takes in a sequence that is lost: a leaf without a hash, and no line.
+    pub fn add_gap(&mut self, tree: &mut Tree, sequence: u64) -> Result<(), BatchError> {
+        self.tiles.extend(tree.push(sequence, &CommitHash::ZERO)?);
+        self.gaps += 1;
+        self.last = Some(CommitHash::ZERO);
+        Ok(())
+    }
+
     /// Enough for one checkpoint.
     pub fn is_full(&self) -> bool {
-        self.messages >= MOST_MESSAGES || self.lines.len() >= ENOUGH_BYTES
+        self.leaves() >= MOST_MESSAGES || self.lines.len() >= ENOUGH_BYTES
+    }
+
+    /// How many sequences it covers, lost ones too.
+    pub fn leaves(&self) -> u64 {
+        self.messages + self.gaps
+    }
+
+    /// How many of them are lost.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// How many messages it holds.
@@ -139,17 +159,34 @@ impl Batch {
         archive: &Archive,
     ) -> Result<(), BatchError> {
         self.store_blobs(log, archive).await?;
+        // Before any tile: whatever tile a killed sealer leaves, the archive has the messages below it, and a log that
+        // lost them can get them back.
+        if let Some(segment) = Segment::new(self.from, tree.size()) {
+            self.store_lines(segment, archive).await?;
+        }
         let mut objects = Vec::new();
         for tile in self.tiles.iter().cloned().chain(tree.edge_tiles(self.from)) {
             objects.push((ObjectName::of_tile(&tile.path)?, Bytes::from(tile.bytes)));
-        }
-        if let Some(segment) = Segment::new(self.from, tree.size()) {
-            objects.push((ObjectName::Commits(segment), Bytes::copy_from_slice(&self.lines)));
         }
         let puts = objects.into_iter().map(|(name, bytes)| async move {
             archive.put_once(&name, bytes).await.map(|_: Put| ())
         });
         Ok(stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?)
+    }
+
+    /// A restored log has its messages from another time: what a killed sealer left of them is the same but for that.
+    async fn store_lines(&self, segment: Segment, archive: &Archive) -> Result<(), BatchError> {
+        let name = ObjectName::Commits(segment);
+        let stored = archive.put_once(&name, Bytes::copy_from_slice(&self.lines)).await;
+        let differs = match stored {
+            Err(error @ ArchiveError::Differs { .. }) => error,
+            stored => return Ok(stored.map(|_: Put| ())?),
+        };
+        let there = archive.segment(segment).await?;
+        if !are_same_messages(&there, &self.lines) {
+            return Err(differs.into());
+        }
+        Ok(archive.put_once(&name, there).await.map(|_: Put| ())?)
     }
 
     async fn store_blobs(&self, log: &Reader, archive: &Archive) -> Result<(), BatchError> {
@@ -170,5 +207,36 @@ impl Batch {
             Ok(())
         });
         stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await
+    }
+}
+
+/// The same lines but for the times at which the server took the messages in.
+fn are_same_messages(there: &Bytes, ours: &[u8]) -> bool {
+    let (there, ours) = (lines(there.clone()), lines(Bytes::copy_from_slice(ours)));
+    let same = |(one, other): (Bytes, Bytes)| match (Line::parse(&one), Line::parse(&other)) {
+        (Ok(one), Ok(other)) => Line { received_at: other.received_at, ..one } == other,
+        _ => false,
+    };
+    there.clone().count() == ours.clone().count() && there.zip(ours).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(payload: &[u8], time: &str) -> Vec<u8> {
+        let (hash, signature) = (Some("h"), None);
+        let stored = Stored { sequence: 4, subject: "cs.log.a", hash, signature, payload };
+        Line::of(&stored, time.parse().unwrap()).encode().unwrap()
+    }
+
+    #[test]
+    fn only_the_time_of_a_line_may_be_another() {
+        let [then, now] = ["2026-11-20T07:00:00.000000Z", "2026-11-21T07:00:00.000000Z"];
+        let there = Bytes::from(line(b"a", then));
+        assert!(are_same_messages(&there, &line(b"a", now)));
+        assert!(!are_same_messages(&there, &line(b"b", then)));
+        assert!(!are_same_messages(&there, &[line(b"a", then), line(b"a", then)].concat()));
+        assert!(!are_same_messages(&Bytes::from_static(b"no line\n"), b"no line\n"));
     }
 }

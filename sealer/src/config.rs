@@ -1,5 +1,6 @@
 //! The configuration of the sealer.
 
+use crate::gap::PATIENCE;
 use archive::{Archive, ArchiveConfig, ArchiveError};
 use chassis::config::{Configured, ProcessConfig};
 use chassis::secret_file::{self, SecretFileError, read_key};
@@ -7,6 +8,7 @@ use event_log::LogConfig;
 use ledger::KeyName;
 use serde::Deserialize;
 use std::path::PathBuf;
+use std::time::Duration;
 use trust::keys::{PrivateKey, PublicKey};
 
 /// The configuration file.
@@ -31,6 +33,13 @@ pub struct SealerConfig {
     /// How many of them must have, before a checkpoint is shown as the newest.
     #[serde(default)]
     pub witness_quorum: usize,
+    /// How long a lost message is waited for before its leaf says so: the protocol's 60 seconds. Only a test may say
+    /// less, with `development = true`.
+    #[serde(default = "patience")]
+    pub gap_patience_seconds: u64,
+    /// This is no log of production.
+    #[serde(default)]
+    pub development: bool,
 }
 
 /// One witness.
@@ -58,10 +67,26 @@ impl SealerConfig {
         read_key(&self.log_key_file)
     }
 
+    /// How long a lost message is waited for.
+    pub fn gap_patience(&self) -> anyhow::Result<Duration> {
+        let patience = Duration::from_secs(self.gap_patience_seconds);
+        anyhow::ensure!(
+            patience >= PATIENCE || self.development,
+            "gap_patience_seconds is {}, and the protocol asks for {}",
+            patience.as_secs(),
+            PATIENCE.as_secs()
+        );
+        Ok(patience)
+    }
+
     /// Opens the archive.
     pub fn archive(&self) -> Result<Archive, ArchiveError> {
         Archive::open(&self.archive, &self.log.origin, secret_file::read)
     }
+}
+
+fn patience() -> u64 {
+    PATIENCE.as_secs()
 }
 
 fn name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KeyName, D::Error> {

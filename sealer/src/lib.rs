@@ -5,13 +5,16 @@
 //! 2. [`batch`]: the messages that came since, as tiles, evidence lines and blobs in the archive.
 //! 3. [`sealing`]: a checkpoint is signed and appended to the stream of checkpoints after the one that this sealer has
 //!    seen. That expectation is the fence: of two sealers one stops.
+//!    What the log lost for good becomes a leaf without a hash ([`gap`]).
 //! 4. [`witnesses`]: the newest checkpoint goes to everybody who cosigns it.
 //!
 //! Source: PROTOCOL.md section 1, "Tree".
 
 pub mod batch;
 pub mod config;
+pub mod gap;
 pub mod heads;
+pub mod losing;
 pub mod pauses;
 pub mod sealing;
 pub mod standing;

@@ -27,6 +27,7 @@ async fn main() -> anyhow::Result<()> {
     let sealing = process.ready("sealing");
     let config = &process.config;
     let (key, archive) = (config.log_key()?, config.archive()?);
+    let gap_patience = config.gap_patience()?;
     let server = SpiffeId::new(&config.nats_id).context("nats_id is not a SPIFFE ID")?;
     let (url, source) = (&config.nats_url, process.identity.source());
     let inbox = service_inbox("sealer")?;
@@ -40,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
     let now = u64::try_from(clock.now().datetime().timestamp()).unwrap_or_default();
     witnesses.agree_with(&standing.word(&config.log.origin, &key, now)?).await?;
     let (sealer, published) = Sealer::new(standing, log, checkpoints, archive, key, clock);
+    let sealer = sealer.with_gap_patience(gap_patience);
     process.run("witnesses", |stopping| witnesses.keep(published, stopping));
     process.run("seal", |stopping| sealer.run(move || sealing.set(true), stopping));
     process.until_stopped().await

@@ -1,7 +1,9 @@
 //! The loop: gather, store, sign, append.
 
-use crate::batch::{Batch, BatchError};
+use crate::batch::{Batch, BatchError, MOST_MESSAGES};
+use crate::gap::PATIENCE;
 use crate::heads::Heads;
+use crate::losing::Losing;
 use crate::pauses::Pauses;
 use crate::standing::Standing;
 use anyhow::{Context as _, bail};
@@ -10,6 +12,7 @@ use bytes::Bytes;
 use chassis::Clock;
 use event_log::{AppendError, Checkpoints, Follower, LogError, Reader};
 use ledger::{Checkpoint, CheckpointNote, CommitHash, Tree, cosigned_at};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -39,6 +42,7 @@ pub struct Sealer {
     key: PrivateKey,
     clock: Clock,
     newest: watch::Sender<Option<CheckpointNote>>,
+    losing: Losing,
 }
 
 impl Sealer {
@@ -67,8 +71,15 @@ impl Sealer {
             key,
             clock,
             newest,
+            losing: Losing::new(PATIENCE),
         };
         (sealer, published)
+    }
+
+    /// With another patience than the protocol's, for a test.
+    #[must_use]
+    pub fn with_gap_patience(self, patience: Duration) -> Self {
+        Self { losing: Losing::new(patience), ..self }
     }
 
     /// Seals until told to stop. Another sealer, another history and an archive that differs are errors that stop the
@@ -112,17 +123,31 @@ impl Sealer {
                         () = tokio::time::sleep(pause) => {}
                     }
                 }
+                // What came before is sealed first.
+                Err(LogError::Gap { .. }) if batch.leaves() > 0 => break,
                 Err(LogError::Gap { expected, found }) => {
-                    metrics::gauge!("countersign_sealer_gap").set(1.0);
-                    bail!(
-                        "sequences {expected} to {} are lost: nothing is sealed over them",
-                        found - 1
-                    )
+                    let lost = expected..=found - 1;
+                    if self.losing.are_lost(&lost, (&self.log, &self.archive), stopping).await? {
+                        self.take_gap(&mut batch, &lost)?;
+                    } else if stopping.is_cancelled() {
+                        return Ok(None);
+                    } else {
+                        self.follower.read_again();
+                    }
                 }
                 Err(error) => return Err(error).context("the log cannot be followed"),
             }
         }
         Ok(Some(batch))
+    }
+
+    /// Leaves without a hash, as many as one checkpoint takes.
+    fn take_gap(&mut self, batch: &mut Batch, lost: &RangeInclusive<u64>) -> anyhow::Result<()> {
+        let through = (*lost.end()).min(self.tree.size() + MOST_MESSAGES);
+        for sequence in *lost.start()..=through {
+            batch.add_gap(&mut self.tree, sequence).context("a gap leaf cannot be taken in")?;
+        }
+        self.follower.pass_lost(through).context("the log cannot be followed over a gap")
     }
 
     /// Stores, signs and appends; false if the process stops first.
@@ -163,6 +188,7 @@ impl Sealer {
         metrics::histogram!("countersign_sealer_seal_duration_seconds").record(began.elapsed());
         metrics::counter!("countersign_sealer_messages_total").increment(batch.messages());
         metrics::counter!("countersign_sealer_condemned_total").increment(batch.condemned());
+        metrics::counter!("countersign_sealer_gap_leaves_total").increment(batch.gaps());
         self.measure(self.age(&batch));
         self.keep_heads(stopping).await?;
         Ok(true)

@@ -4,7 +4,7 @@
 //! others, and the log must still be what was sealed. Otherwise nothing is signed, and the process says what it found.
 //! Witnesses are asked after it ([`crate::witnesses`]), who also say which note is shown: none without its quorum.
 
-use crate::batch::{Batch, BatchError};
+use crate::batch::{Batch, BatchError, MOST_MESSAGES};
 use crate::heads::Heads;
 use crate::pauses::Pauses;
 use archive::{Archive, ArchiveError, ObjectName};
@@ -46,6 +46,14 @@ pub enum Refused {
         last: u64,
         /// The largest checkpoint.
         sealed: u64,
+    },
+    /// A message is gone that was sealed.
+    #[error(
+        "sequence {sequence} was sealed, and the log has lost it: restore the log from the archive"
+    )]
+    Lost {
+        /// The first one.
+        sequence: u64,
     },
     /// The archive has not got what was sealed.
     #[error("the archive does not hold the {what} of size {size}: is it the archive of this log?")]
@@ -245,20 +253,49 @@ impl Search<'_> {
         Ok(Tree::resume(&head, &tiles).ok().map(|tree| (heads, tree)))
     }
 
-    /// Takes the log in again up to what is sealed, which must give the sealed root.
+    /// Takes the log in again up to what is sealed, which must give the sealed root. What is not there must have been
+    /// sealed as lost.
     async fn catch_up(&self, standing: &mut Standing, head: &TreeHead) -> Result<(), Refused> {
+        let mut lost = None;
         while standing.tree.size() < head.size {
-            let mut batch = Batch::after(standing.tree.size());
+            let size = standing.tree.size();
+            let mut batch = Batch::after(size);
             while standing.tree.size() < head.size && !batch.is_full() {
-                batch.add(&mut standing.tree, &standing.follower.next_judged().await?)?;
+                let next = standing.tree.size() + 1;
+                let found = if self.has(&standing.follower, next).await? {
+                    match standing.follower.next_judged().await {
+                        Ok(judged) => {
+                            batch.add(&mut standing.tree, &judged)?;
+                            continue;
+                        }
+                        Err(LogError::Gap { found, .. }) => found,
+                        Err(error) => return Err(error.into()),
+                    }
+                } else {
+                    head.size + 1
+                };
+                lost.get_or_insert(next);
+                let through = head.size.min(found - 1).min(size + MOST_MESSAGES);
+                for sequence in next..=through {
+                    batch.add_gap(&mut standing.tree, sequence)?;
+                }
+                standing.follower.pass_lost(through)?;
             }
             standing.last = batch.last().unwrap_or(standing.last);
         }
-        if standing.tree.root() == head.root {
-            Ok(())
-        } else {
-            Err(Refused::Fork { place: "log", size: head.size })
+        match lost {
+            _ if standing.tree.root() == head.root => Ok(()),
+            Some(sequence) => Err(Refused::Lost { sequence }),
+            None => Err(Refused::Fork { place: "log", size: head.size }),
         }
+    }
+
+    /// Whether a message comes at this sequence or later; the one that would be waited for may be lost.
+    async fn has(&self, follower: &Follower, sequence: u64) -> Result<bool, Refused> {
+        if follower.has_more() {
+            return Ok(true);
+        }
+        Ok(!self.log.stored_after(sequence - 1, 1).await?.is_empty())
     }
 
     /// The smaller checkpoint is a past of the larger one, by the archive's tiles.

@@ -16,6 +16,7 @@ pub mod platform;
 pub mod proxy;
 pub mod running;
 pub mod scratch;
+pub mod sealer_storm;
 pub mod service;
 pub mod stored_block;
 pub mod storm;

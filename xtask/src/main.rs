@@ -50,7 +50,7 @@ enum Command {
         words: Vec<String>,
     },
     /// Long runs under attack: `storm kills --changes N --seed S`, `storm cluster --rounds N --seed S`,
-    /// `storm model --seeds N`, `storm ledger --n N --seed S [--commits C]`.
+    /// `storm model --seeds N`, `storm sealer --kills N --seed S`, `storm ledger --n N --seed S [--commits C]`.
     Storm {
         /// Passed to the scenario program.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -5,6 +5,7 @@ use super::changes::CheckedChange;
 use super::evidence::Evidence;
 use super::executions::CheckedExecution;
 use super::objection::Objection;
+use super::predecessor::Predecessor;
 use super::references::Broken;
 use super::report;
 use super::roots::Roots;
@@ -38,6 +39,8 @@ pub struct Conclusion {
     pub executions: Vec<CheckedExecution>,
     /// On applied changes.
     pub changes: Vec<CheckedChange>,
+    /// The log that this one replaces.
+    pub predecessor: Option<Predecessor>,
     /// Everything that is not borne out, worst first, then in the order of the log.
     pub raised: Vec<Raised>,
 }
@@ -55,6 +58,8 @@ pub struct Checked {
     pub broken: Vec<Broken>,
     /// Copies that differ.
     pub copies: Vec<(String, Objection)>,
+    /// The log that this one replaces.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// An objection and what it is about.
@@ -73,7 +78,7 @@ pub struct Raised {
 impl Conclusion {
     /// Gathers what was found.
     pub fn new(report: Report, roots: &Roots, checked: Checked, evidence: &Evidence) -> Self {
-        let Checked { approvals, executions, changes, broken, copies } = checked;
+        let Checked { approvals, executions, changes, broken, copies, predecessor } = checked;
         // A part does not claim to hold what its commits name elsewhere.
         let is_part = report.scope != Scope::Log;
         let is_complete = report.incompleteness == 0 && report.tampering == 0 && !is_part;
@@ -115,7 +120,7 @@ impl Conclusion {
             raise(Some(*sequence), "event".to_owned(), &Objection::Unreadable(why.clone()));
         }
         raised.sort_by_key(|raised| (raised.severity, raised.sequence.unwrap_or(u64::MAX)));
-        Self { report, approvals, executions, changes, raised }
+        Self { report, approvals, executions, changes, predecessor, raised }
     }
 
     /// The worst of the record and of what it claims.

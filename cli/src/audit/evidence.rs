@@ -5,6 +5,7 @@ use domain::approvals::{ApprovalEvent, Opened, Signed};
 use domain::changes::ChangeEvent;
 use domain::identity::{RootPublished, TrustRootEvent};
 use domain::jobs::{Dispatched, Finished, JobEvent};
+use domain::ledger::LogEvent;
 use domain::registry::Event;
 use ledger::{BlobRef, Commit};
 use std::collections::BTreeMap;
@@ -70,6 +71,8 @@ pub struct Evidence {
     pub applied: BTreeMap<Key, AppliedRecord>,
     /// What commits name.
     pub references: References,
+    /// The last checkpoint of the log that this one says it replaces.
+    pub predecessor: Option<String>,
     /// Events that this version cannot read: sequence and why.
     pub unreadable: Vec<(u64, String)>,
 }
@@ -123,8 +126,13 @@ impl Evidence {
             | Event::Tenant(_)
             | Event::Principal(_)
             | Event::DataSource(_)
-            | Event::Agent(_)
-            | Event::Log(_) => {}
+            | Event::Agent(_) => {}
+            // Only the first commit opens a log.
+            Event::Log(LogEvent::Opened(opened)) => {
+                if commit.sequence == 1 {
+                    self.predecessor = opened.predecessor;
+                }
+            }
         }
     }
 }

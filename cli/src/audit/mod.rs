@@ -16,6 +16,7 @@ mod kept;
 mod objection;
 mod origin;
 mod part;
+mod predecessor;
 mod progress;
 mod prove;
 mod references;
@@ -60,6 +61,8 @@ use std::path::{Path, PathBuf};
 use tar_file::TarFile;
 use target::Journal;
 pub use target::JournalError;
+#[cfg(feature = "restore")]
+pub use {kept::checkpoints as kept_checkpoints, progress::Progress};
 
 /// Runs a verb.
 pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Exit, CliError> {
@@ -333,7 +336,8 @@ impl Evidence {
     }
 }
 
-fn read_policy(path: &Path) -> Result<Policy, CliError> {
+/// The policy file.
+pub fn read_policy(path: &Path) -> Result<Policy, CliError> {
     let bytes = files::read(path).map_err(|source| CliError::ReadFile {
         what: "the policy",
         path: path.to_owned(),

@@ -2,6 +2,7 @@
 
 use super::conclusion::{ASSERTED, COMMIT_OF, Conclusion, Raised};
 use super::objection::Objection;
+use super::predecessor::Predecessor;
 use crate::output::Document;
 use ledger::{Report, Severity, Verdict};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ const SHOWN: usize = 20;
 /// For people.
 pub fn text(conclusion: &Conclusion) -> String {
     let mut lines = record(&conclusion.report);
+    lines.extend(conclusion.predecessor.as_ref().map(|before| format!("  {}", before.told())));
     let broken: Vec<_> =
         conclusion.raised.iter().filter(|raised| raised.about.starts_with(COMMIT_OF)).collect();
     lines.extend(listed("references", &broken));
@@ -197,6 +199,7 @@ pub fn value(conclusion: &Conclusion) -> anyhow::Result<Value> {
         "approvals": approvals,
         "executions": executions,
         "applied": changes,
+        "predecessor": conclusion.predecessor.as_ref().map(Predecessor::value),
         "objections": objections,
         "asserted_by_the_server_only": ASSERTED,
     }))

@@ -7,6 +7,7 @@ use super::commits;
 use super::conclusion::{Checked, Conclusion};
 use super::copies;
 use super::executions;
+use super::predecessor::Predecessor;
 use super::references;
 use super::roots::Roots;
 use crate::error::CliError;
@@ -32,7 +33,9 @@ pub fn verify(
     let copies = copies::differing(source, &own).map_err(BundleError::List)?;
     // They are checked now.
     report.caveats.retain(|caveat| *caveat != Caveat::StatementsNotChecked);
-    let checked = Checked { approvals, executions, changes, broken, copies };
+    let said = evidence.predecessor.as_deref();
+    let predecessor = said.map(|said| Predecessor::of(said, &report.origin, policy));
+    let checked = Checked { approvals, executions, changes, broken, copies, predecessor };
     Ok(Conclusion::new(report, &roots, checked, &evidence))
 }
 

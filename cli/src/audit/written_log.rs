@@ -95,8 +95,12 @@ impl Writing {
 /// The log up to the commit that grants the schema lock; a story that nobody names is at its third place.
 fn until_lock_grant(testimony: &Testimony) -> anyhow::Result<Writing> {
     let mut log = Writing { lines: Vec::new(), sequence: 0, heads: BTreeMap::new() };
-    let opened =
-        Opened { nonce: "0".repeat(64), spec: 1, shard: "main".to_owned(), predecessor: None };
+    let opened = Opened {
+        nonce: "0".repeat(64),
+        spec: 1,
+        shard: "main".to_owned(),
+        predecessor: testimony.evidence.predecessor.clone(),
+    };
     let id = LogId::derived("log", &["a.b"]).to_string();
     log.append(("system", "log", &id), &[LogEvent::Opened(opened)])?;
     let evidence = &testimony.evidence;

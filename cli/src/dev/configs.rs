@@ -27,6 +27,7 @@ pub fn write(
         ("query-api", query_api(stack, layout, material)?),
         ("sealer", sealer(stack, layout, material)?),
         ("agent", agent(stack, layout, material)?),
+        ("restore", restore(stack, layout)?),
     ];
     for (process, mut config) in files {
         if let Some((endpoint, section)) = otlp_endpoint.zip(config.get_mut("process")) {
@@ -125,6 +126,20 @@ fn sealer(stack: &Stack, layout: &Layout, material: &Material) -> anyhow::Result
         "archive": archive(layout),
         "process": process(material, name, &stack.service_endpoint(name)?)?,
         "log": log(material),
+    }))
+}
+
+/// No process's: `countersign archive restore`'s.
+fn restore(stack: &Stack, layout: &Layout) -> anyhow::Result<Value> {
+    Ok(json!({
+        "origin": ORIGIN,
+        "shard": SHARD,
+        "replicas": 1,
+        "nats_url": stack.nats_url(),
+        "nats_id": stack.nats_id()?,
+        "spiffe_socket": stack.service_endpoint(identities::LOG_RESTORER)?,
+        "trust_domain": identities::TRUST_DOMAIN,
+        "archive": archive(layout),
     }))
 }
 

@@ -75,8 +75,12 @@ impl World {
         let writer = PrivateKey::from_seed(&[7; 32]);
         let spki = writer.public();
         let key = Writer { key: spki, from_sequence: 1, to_sequence: None };
-        let identity =
-            LogIdentity { origin: ORIGIN.parse()?, shard: SHARD.parse()?, writers: vec![key] };
+        let identity = LogIdentity {
+            origin: ORIGIN.parse()?,
+            shard: SHARD.parse()?,
+            writers: vec![key],
+            gaps: Vec::new(),
+        };
         let connection = stack.connect_service(identities::COMMAND_API).await?;
         let opening = request("open_log", ORIGIN);
         open_log(&connection, identity.clone(), &writer, "00".repeat(32), &opening).await?;

@@ -35,9 +35,16 @@ pub struct LogIdentity {
     pub shard: Slug,
     /// Who may write.
     pub writers: Vec<Writer>,
+    /// Sequences that are known to be lost.
+    pub gaps: Vec<u64>,
 }
 
 impl LogIdentity {
+    /// Whether this sequence is known to be lost.
+    pub fn is_gap(&self, sequence: u64) -> bool {
+        self.gaps.contains(&sequence)
+    }
+
     /// The key with this id, if it may write at this sequence.
     pub fn writer_at(&self, key: &KeyId, sequence: u64) -> Option<&PublicKey> {
         writer_at(&self.writers, key, sequence)

@@ -188,6 +188,7 @@ impl LogPolicy {
             origin: self.origin.clone(),
             shard: shard.clone(),
             writers: self.writers.clone(),
+            gaps: self.gaps.clone(),
         }
     }
 

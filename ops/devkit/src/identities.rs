@@ -14,6 +14,8 @@ pub const COMMAND_API: &str = "command-api";
 pub const SEALER: &str = "sealer";
 /// Makes the streams of the LOG account.
 pub const LOG_OPERATOR: &str = "log-operator";
+/// Rebuilds the log from its archive: the operator of the LOG account, who may append too.
+pub const LOG_RESTORER: &str = "log-restorer";
 /// Makes the mirrors, streams and buckets of the CTL account.
 pub const CONTROL_OPERATOR: &str = "ctl-operator";
 /// Makes the mirror and durables of the AGENTS account.

@@ -161,6 +161,16 @@ impl Archive {
         Ok(segments.filter(|segment| segment.to() > after).collect())
     }
 
+    /// Every segment that is stored, ascending: also those that no signed note names, which a killed sealer left.
+    pub async fn stored_segments(&self) -> Result<Vec<Segment>, ArchiveError> {
+        let names = self.names("commits", None).await?;
+        let segments = names.into_iter().filter_map(|name| match name {
+            ObjectName::Commits(segment) => Some(segment),
+            _ => None,
+        });
+        Ok(segments.collect())
+    }
+
     /// The exact lines of a segment, one after the other ([`crate::lines`]).
     pub async fn segment(&self, segment: Segment) -> Result<Bytes, ArchiveError> {
         let name = ObjectName::Commits(segment);
@@ -225,36 +235,47 @@ impl Archive {
         folder: &str,
         after: Option<ObjectName>,
     ) -> Result<Vec<u64>, ArchiveError> {
+        let names = self.names(folder, after).await?;
+        let sizes = names.into_iter().filter_map(|name| match name {
+            ObjectName::Note { size } | ObjectName::Heads { size } => Some(size),
+            ObjectName::Tile { .. }
+            | ObjectName::Entries { .. }
+            | ObjectName::Commits(_)
+            | ObjectName::Blob(_) => None,
+        });
+        Ok(sizes.collect())
+    }
+
+    /// What a folder holds, in order; without what the archive does not know.
+    async fn names(
+        &self,
+        folder: &str,
+        after: Option<ObjectName>,
+    ) -> Result<Vec<ObjectName>, ArchiveError> {
         let prefix = self.key(folder);
         let store = self.place.store();
         let listed = match after {
             Some(after) => store.list_with_offset(Some(&prefix), &self.key(&after.to_string())),
             None => store.list(Some(&prefix)),
         };
-        let mut sizes = Vec::new();
+        let mut names = Vec::new();
         let mut listed = listed.map_err(failed("list", &prefix));
         while let Some(meta) = listed.try_next().await? {
-            match self.size(&meta.location) {
-                Some(size) => sizes.push(size),
+            match self.name(&meta.location) {
+                Some(name) => names.push(name),
                 None => {
                     tracing::warn!(key = %meta.location, "an object that the archive does not know");
                 }
             }
         }
         // A folder lists in no order.
-        sizes.sort_unstable();
-        Ok(sizes)
+        names.sort_unstable();
+        Ok(names)
     }
 
-    fn size(&self, key: &Key) -> Option<u64> {
+    fn name(&self, key: &Key) -> Option<ObjectName> {
         let name = key.as_ref().strip_prefix(self.base.as_ref())?.strip_prefix('/')?;
-        match name.parse().ok()? {
-            ObjectName::Note { size } | ObjectName::Heads { size } => Some(size),
-            ObjectName::Tile { .. }
-            | ObjectName::Entries { .. }
-            | ObjectName::Commits(_)
-            | ObjectName::Blob(_) => None,
-        }
+        name.parse().ok()
     }
 }
 

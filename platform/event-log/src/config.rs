@@ -14,6 +14,9 @@ pub struct LogConfig {
     pub shard: Slug,
     /// Who may write.
     pub writers: Vec<WriterConfig>,
+    /// Sequences that are known to be lost, so that readers go on after them; those that the policy file names.
+    #[serde(default)]
+    pub gaps: Vec<u64>,
 }
 
 /// One writer's key.
@@ -40,6 +43,6 @@ impl From<LogConfig> for LogIdentity {
                 to_sequence: writer.to_sequence,
             })
             .collect();
-        Self { origin: config.origin, shard: config.shard, writers }
+        Self { origin: config.origin, shard: config.shard, writers, gaps: config.gaps }
     }
 }

@@ -48,12 +48,20 @@ pub enum LogError {
         found: Option<CommitHash>,
     },
     /// The log jumped: a sequence is missing.
-    #[error("sequence {found} came where {expected} follows: the log has a gap")]
+    #[error(
+        "sequence {found} came where {expected} follows: the log has a gap that is not declared"
+    )]
     Gap {
         /// What should have come.
         expected: u64,
         /// What came.
         found: u64,
+    },
+    /// What was declared lost is there: the configuration is wrong, or somebody filled the gap.
+    #[error("sequence {sequence} is declared to be lost, and the log holds it")]
+    GapFilled {
+        /// Which.
+        sequence: u64,
     },
     /// What the leader holds did not arrive here in time.
     #[error("{read} messages of {subject} arrived, and the leader holds {held}")]
@@ -158,7 +166,8 @@ impl LogError {
             | Self::Blob { .. }
             | Self::AnotherHistory { .. }
             | Self::Shortened { .. }
-            | Self::Gap { .. } => false,
+            | Self::Gap { .. }
+            | Self::GapFilled { .. } => false,
         }
     }
 }

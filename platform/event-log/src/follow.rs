@@ -62,6 +62,8 @@ pub struct Follower {
     /// Heads are forgotten beyond this number.
     most_heads: usize,
     pending: u64,
+    /// Declared gaps are passed; otherwise whoever follows passes each one ([`Follower::pass_lost`]).
+    passes_declared: bool,
 }
 
 impl std::fmt::Debug for Follower {
@@ -83,13 +85,14 @@ impl Reader {
             heads: BTreeMap::new(),
             most_heads: HEADS,
             pending: 0,
+            passes_declared: true,
         };
         follower.open().await?;
         Ok(follower)
     }
 
     /// As [`Reader::follow`], given the head of every aggregate that has a good commit by then. All are kept, whatever
-    /// their number: [`Follower::heads`].
+    /// their number: [`Follower::heads`]. Every gap is told, also a declared one: whoever counts leaves has to know.
     pub async fn follow_with(
         &self,
         after: Option<Position>,
@@ -98,11 +101,13 @@ impl Reader {
         let mut follower = self.follow(after).await?;
         follower.from_start = true;
         follower.most_heads = usize::MAX;
+        follower.passes_declared = false;
         follower.heads = heads.into_iter().map(|(subject, head)| (subject, Some(head))).collect();
         Ok(follower)
     }
 
-    /// The log holds this hash at this sequence; a mirror that is behind is given time.
+    /// The log holds this hash at this sequence, or nothing where the hash is the one of a lost message; a mirror that
+    /// is behind is given time.
     pub(crate) async fn check_position(&self, position: &Position) -> Result<(), LogError> {
         let another = |found| LogError::AnotherHistory {
             sequence: position.sequence,
@@ -119,6 +124,10 @@ impl Reader {
             if let Some(message) = found {
                 let found = CommitHash::of(&message.payload);
                 return if found == position.hash { Ok(()) } else { Err(another(Some(found))) };
+            }
+            let is_lost = position.hash == CommitHash::ZERO;
+            if is_lost && (!next.is_empty() || self.last_sequence().await? >= position.sequence) {
+                return Ok(());
             }
             if !next.is_empty() || waited >= CATCH_UP {
                 return Err(another(None));
@@ -148,10 +157,7 @@ impl Follower {
         let Some(message) = self.ahead.as_ref() else {
             return Err(LogError::Follow("no message at hand".into()));
         };
-        let expected = self.last() + 1;
-        if message.sequence != expected {
-            return Err(LogError::Gap { expected, found: message.sequence });
-        }
+        self.follows(message.sequence)?;
         let (subject, sequence) = (message.subject.clone(), message.sequence);
         let head = match self.heads.get(&subject) {
             Some(head) => *head,
@@ -182,6 +188,40 @@ impl Follower {
             }
         }
         Ok(Judged { message, commit })
+    }
+
+    /// Goes on after `through`, up to which every sequence is lost for good: who calls it has made sure of that.
+    pub fn pass_lost(&mut self, through: u64) -> Result<(), LogError> {
+        if let Some(message) = self.ahead.as_ref().filter(|message| message.sequence <= through) {
+            return Err(LogError::GapFilled { sequence: message.sequence });
+        }
+        let origin = self.reader.identity().origin.clone();
+        self.reached = Some(Position { origin, sequence: through, hash: CommitHash::ZERO });
+        Ok(())
+    }
+
+    /// Reads on from where it stands: what came after a gap is asked for again.
+    pub fn read_again(&mut self) {
+        self.ahead = None;
+        self.feed = None;
+    }
+
+    /// A message comes right after the last one, or after nothing but sequences that are declared to be lost.
+    fn follows(&self, found: u64) -> Result<(), LogError> {
+        let (identity, expected) = (self.reader.identity(), self.last() + 1);
+        if !self.passes_declared {
+            return if found == expected { Ok(()) } else { Err(LogError::Gap { expected, found }) };
+        }
+        if identity.is_gap(found) {
+            return Err(LogError::GapFilled { sequence: found });
+        }
+        if found < expected || !(expected..found).all(|sequence| identity.is_gap(sequence)) {
+            return Err(LogError::Gap { expected, found });
+        }
+        if found > expected {
+            tracing::warn!(expected, found, "the log is followed over sequences declared lost");
+        }
+        Ok(())
     }
 
     /// The head of every aggregate met so far, by subject.

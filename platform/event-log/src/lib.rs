@@ -24,6 +24,7 @@ mod publish;
 mod reader;
 mod recorded;
 mod recording;
+mod restorer;
 mod store;
 
 pub use append::EventLog;
@@ -33,8 +34,9 @@ pub use error::{AppendError, ExecuteError, LogError};
 pub use execute::{Answered, Request, Target};
 pub use follow::{Followed, Follower, Judged};
 pub use loaded::Loaded;
-pub use open::{SYSTEM_TENANT, open_log};
+pub use open::{Opening, SYSTEM_TENANT, open_log};
 pub use patience::patiently;
 pub use reader::Reader;
 pub use recorded::{Recorded, RecordedEvent};
+pub use restorer::{RestoreError, Restorer};
 pub use store::{AggregateStore, LogContext, REQUEST};

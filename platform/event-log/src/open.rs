@@ -8,12 +8,28 @@ use crate::reader::Reader;
 use crate::store::envelope;
 use domain::ids::LogId;
 use domain::ledger::{Log, LogEvent, Opened};
-use ledger::{LogIdentity, Receipt};
+use ledger::{CheckpointNote, LogIdentity, Receipt};
 use nats::Connection;
 use trust::keys::PrivateKey;
 
 /// The tenant of the log's own aggregates.
 pub const SYSTEM_TENANT: &str = "system";
+
+/// What makes a log another than every other one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// 64 hexadecimal digits of randomness.
+    pub nonce: String,
+    /// The last checkpoint of the log that this one goes on after, which cannot go on itself.
+    pub predecessor: Option<CheckpointNote>,
+}
+
+impl From<String> for Opening {
+    /// The first log of its kind.
+    fn from(nonce: String) -> Self {
+        Self { nonce, predecessor: None }
+    }
+}
 
 /// Writes `log.opened` as sequence 1 of a new and empty stream. A stream that holds anything else than
 /// this request's own first try is refused: it is either open already, or no log of ours.
@@ -21,9 +37,10 @@ pub async fn open_log(
     connection: &Connection,
     identity: LogIdentity,
     writer: &PrivateKey,
-    nonce: String,
+    opening: impl Into<Opening>,
     request: &Request,
 ) -> Result<Receipt, AppendError> {
+    let Opening { nonce, predecessor } = opening.into();
     let reader = Reader::new(connection, identity);
     let identity = reader.identity();
     let origin = identity.origin.to_string();
@@ -31,7 +48,8 @@ pub async fn open_log(
     if reader.last_sequence().await? > 0 {
         return first_try(&reader, &id, writer, request).await;
     }
-    let opened = Opened { nonce, spec: 1, shard: identity.shard.to_string(), predecessor: None };
+    let predecessor = predecessor.map(|note| note.to_string());
+    let opened = Opened { nonce, spec: 1, shard: identity.shard.to_string(), predecessor };
     let events = [LogEvent::Opened(opened)];
     let loaded = Loaded::<Log>::default();
     let envelope =

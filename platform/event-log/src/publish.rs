@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 /// The last message of the subject must have this stream sequence.
 const EXPECTED_HEADER: &str = "Nats-Expected-Last-Subject-Sequence";
+/// The stream's last message must have this sequence.
+const EXPECTED_STREAM_HEADER: &str = "Nats-Expected-Last-Sequence";
 /// Wrong last sequence: the leader compared (R1 and R3).
 const WRONG_LAST_SEQUENCE: u64 = 10_071;
 /// Wrong last sequence: another append is in flight (R3), also without a conflict.
@@ -50,6 +52,27 @@ pub(crate) async fn publish(
     last: u64,
 ) -> Published {
     headers.insert(EXPECTED_HEADER, last.to_string().as_str());
+    send(connection, subject, headers, payload).await
+}
+
+/// Publishes once, expecting `last` as the stream's last sequence (0: an empty stream).
+pub(crate) async fn publish_after(
+    connection: &Connection,
+    subject: &str,
+    mut headers: HeaderMap,
+    payload: Bytes,
+    last: u64,
+) -> Published {
+    headers.insert(EXPECTED_STREAM_HEADER, last.to_string().as_str());
+    send(connection, subject, headers, payload).await
+}
+
+async fn send(
+    connection: &Connection,
+    subject: &str,
+    headers: HeaderMap,
+    payload: Bytes,
+) -> Published {
     let request = connection.client().request_with_headers(subject.to_owned(), headers, payload);
     match request.await {
         Ok(answer) => understand(&answer.payload),

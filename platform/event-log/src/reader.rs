@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cqrs_es::{Aggregate, EventEnvelope};
 use ledger::{HASH_HEADER, Head, LogIdentity, SIGNATURE_HEADER, Stored, judge};
 use nats::batch::{self, Batch};
-use nats::{Connection, ReadError, StoredMessage, subjects};
+use nats::{Connection, ReadError, StoredMessage, leader, subjects};
 use std::collections::HashMap;
 use std::sync::Arc;
 use trust::encoding::Sha256Digest;
@@ -186,6 +186,11 @@ impl Reader {
         let from = sequence.saturating_add(1);
         let batch = self.messages(&self.stream(), &all, from, limit).await?;
         Ok(batch.messages)
+    }
+
+    /// Whether the leader holds a message at this sequence; asked of the log itself, not of a mirror.
+    pub async fn is_held(&self, sequence: u64) -> Result<bool, LogError> {
+        Ok(leader::holds(&self.connection, &self.stream(), sequence).await?)
     }
 
     /// The log's last sequence, here; 0 if it is empty.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{ClusterInfo, PeerInfo};
+use async_nats::jetstream::stream::{ClusterInfo, PeerInfo, RawMessageErrorKind};
 use futures::TryStreamExt as _;
 
 use crate::Connection;
@@ -31,6 +31,24 @@ pub async fn messages_of(
     // One subject, one entry: asking for more would be another request.
     let entry = answer.try_next().await.map_err(|error| ReadError::request(stream, error))?;
     Ok(entry.map_or(0, |(_, messages)| u64::try_from(messages).unwrap_or(u64::MAX)))
+}
+
+/// Whether the leader of `stream`, which has heard a majority within three seconds, holds a message at `sequence`.
+pub async fn holds(
+    connection: &Connection,
+    stream: &str,
+    sequence: u64,
+) -> Result<bool, ReadError> {
+    let handle = connection.jetstream().get_stream(stream).await;
+    let handle = handle.map_err(|error| ReadError::request(stream, error))?;
+    if let Some(cluster) = &handle.cached_info().cluster {
+        leads(stream, cluster)?;
+    }
+    match handle.get_raw_message(sequence).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+        Err(error) => Err(ReadError::request(stream, error)),
+    }
 }
 
 fn leads(stream: &str, cluster: &ClusterInfo) -> Result<(), ReadError> {

@@ -244,7 +244,7 @@ fn durable_defaults() -> pull::Config {
 }
 
 /// The server itself compares: creating a stream that exists just so succeeds.
-async fn ensure(operator: &Connection, wanted: Config) -> Result<(), ProvisionError> {
+pub(crate) async fn ensure(operator: &Connection, wanted: Config) -> Result<(), ProvisionError> {
     let jetstream = operator.jetstream();
     let name = wanted.name.clone();
     let make = |source| ProvisionError::Make { name: name.clone(), source };

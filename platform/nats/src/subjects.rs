@@ -154,6 +154,21 @@ pub fn log_all(shard: &str) -> Result<String, NameError> {
     Ok(format!("cs.log.{}.>", slug("shard", shard)?))
 }
 
+/// `cs.log.<shard>.system.gap.stand-in`: where a rebuilt log is to have lost a message, until it is taken out.
+pub fn log_stand_in(shard: &str) -> Result<String, NameError> {
+    Ok(format!("cs.log.{}.system.gap.stand-in", slug("shard", shard)?))
+}
+
+/// Whether a message of the shard's log can have this subject, whatever it says.
+pub fn is_of_log(shard: &str, subject: &str) -> bool {
+    let prefix = format!("cs.log.{shard}.");
+    let is_word = |word: &str| {
+        let is_plain = |char: char| !char.is_whitespace() && !char.is_control();
+        !word.is_empty() && !["*", ">"].contains(&word) && word.chars().all(is_plain)
+    };
+    subject.strip_prefix(&prefix).is_some_and(|rest| rest.split('.').all(is_word))
+}
+
 /// `cs.blob.<shard>.<tenant>.<sha256>`.
 pub fn blob(shard: &str, tenant: &str, sha256: &str) -> Result<String, NameError> {
     let is_digest = sha256.len() == 64

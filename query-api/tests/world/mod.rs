@@ -102,8 +102,12 @@ impl World {
         let stack = Stack::start(Options::default()).await?;
         let writer = PrivateKey::from_seed(&[7; 32]);
         let key = Writer { key: writer.public(), from_sequence: 1, to_sequence: None };
-        let identity =
-            LogIdentity { origin: ORIGIN.parse()?, shard: SHARD.parse()?, writers: vec![key] };
+        let identity = LogIdentity {
+            origin: ORIGIN.parse()?,
+            shard: SHARD.parse()?,
+            writers: vec![key],
+            gaps: Vec::new(),
+        };
         let appender = stack.connect_service(identities::COMMAND_API).await?;
         let request = request("open_log", ORIGIN);
         open_log(&appender, identity.clone(), &writer, "00".repeat(32), &request).await?;

@@ -3,23 +3,30 @@
 use crate::witness::Witness;
 use anyhow::Context as _;
 use archive::{Archive, ObjectName};
-use devkit::identities::{COMMAND_API, NATS, SEALER, TRUST_DOMAIN, service};
+use bytes::Bytes;
+use devkit::identities::{COMMAND_API, LOG_OPERATOR, NATS, SEALER, TRUST_DOMAIN, service};
 use devkit::stack::SHARD;
 use devkit::{Child, Options, Program, Stack};
 use domain::agents::{Agent, AgentCommand, Enrolled};
-use domain::ids::{AgentId, CommandId, PrincipalId};
+use domain::changes::{Change, ChangeCommand, Draft};
+use domain::ids::{AgentId, ChangeId, CommandId, DataSourceId, PrincipalId};
 use domain::issued::{Actor, ActorKind, Auth};
+use domain::vocabulary::{Start, Step};
 use event_log::{Checkpoints, EventLog, Reader, Request, Target, open_log};
 use ledger::{
     CheckpointNote, LogIdentity, LogPolicy, Origin, RequestDigest, Tree, VerifiedCheckpoint, Writer,
 };
+use nats::{rebuild, subjects};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
+use trust::encoding::Sha256Digest;
 use trust::keys::PrivateKey;
 
 pub const ORIGIN: &str = "sealed.log";
+/// What a draft would run.
+pub const SQL: &[u8] = b"select 1";
 const TENANT: &str = "acme";
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -39,7 +46,7 @@ pub fn origin() -> anyhow::Result<Origin> {
 
 pub fn identity() -> anyhow::Result<LogIdentity> {
     let writers = vec![Writer { key: writer().public(), from_sequence: 1, to_sequence: None }];
-    Ok(LogIdentity { origin: origin()?, shard: SHARD.parse()?, writers })
+    Ok(LogIdentity { origin: origin()?, shard: SHARD.parse()?, writers, gaps: Vec::new() })
 }
 
 /// What a verifier trusts.
@@ -83,13 +90,32 @@ pub struct World {
 impl World {
     pub async fn new() -> anyhow::Result<Self> {
         chassis::process::install_crypto();
+        Self::over(Stack::start(Options::default()).await?).await
+    }
+
+    /// A world whose log can lose messages: its stream denies no deletes.
+    pub async fn that_forgets() -> anyhow::Result<Self> {
+        chassis::process::install_crypto();
         let stack = Stack::start(Options::default()).await?;
+        let operator = stack.connect_service(LOG_OPERATOR).await?;
+        operator.jetstream().delete_stream(subjects::log_stream(SHARD)?).await?;
+        rebuild::begin(&operator, SHARD, 1, true).await?;
+        Self::over(stack).await
+    }
+
+    async fn over(stack: Stack) -> anyhow::Result<Self> {
         let connection = stack.connect_service(COMMAND_API).await?;
         let opening = request("open")?;
         open_log(&connection, identity()?, &writer(), "0".repeat(64), &opening).await?;
+        let folder = tempfile::tempdir()?;
+        Self::opened(stack, folder).await
+    }
+
+    /// On a log that is open already.
+    pub async fn opened(stack: Stack, folder: TempDir) -> anyhow::Result<Self> {
+        let connection = stack.connect_service(COMMAND_API).await?;
         let log = EventLog::open(&connection, identity()?, writer()).await?;
         let reader = Reader::new(&stack.connect_service(SEALER).await?, identity()?);
-        let folder = tempfile::tempdir()?;
         devkit::folder::write_private(
             &folder.path().join("log.pem"),
             log_key().to_pem()?.as_bytes(),
@@ -114,6 +140,26 @@ impl World {
         let (name, spiffe_id) = (name.to_owned(), "spiffe://a/b".to_owned());
         let command = AgentCommand::Enroll(Enrolled { name: name.clone(), spiffe_id });
         let answered = self.log.execute::<Agent, _>(&target, command, &request(&name)?).await?;
+        Ok(answered.commit.sequence)
+    }
+
+    /// Appends a commit that names a blob.
+    pub async fn draft(&self, name: &str) -> anyhow::Result<u64> {
+        let sql = Bytes::from_static(SQL);
+        let sha256 = Sha256Digest::of(SQL);
+        let draft = ChangeCommand::Draft(Draft {
+            data_source: DataSourceId::derived("data_source", &[TENANT, "orders"]),
+            environment: "production".to_owned(),
+            title: name.into(),
+            reason: None,
+            sql: self.log.put_blob(TENANT, sql, "application/sql").await?,
+            steps: vec![Step { ordinal: 1, sha256, transactional: true }],
+            start: Start::OnRelease,
+            submit: false,
+        });
+        let id = ChangeId::derived("change", &[TENANT, name]).to_string();
+        let target = Target { tenant: TENANT.to_owned(), id };
+        let answered = self.log.execute::<Change, _>(&target, draft, &request(name)?).await?;
         Ok(answered.commit.sequence)
     }
 
@@ -146,7 +192,7 @@ impl World {
     ) -> anyhow::Result<Child> {
         let folder = self.folder.path();
         let mut text = format!(
-            "witness_quorum = {quorum}\nnats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
+            "witness_quorum = {quorum}\ngap_patience_seconds = 1\ndevelopment = true\nnats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
              [archive]\nurl = \"file://{}\"\n\
              [process]\nops_listen = \"127.0.0.1:0\"\nspiffe_socket = \"{}\"\ntrust_domain = \"{TRUST_DOMAIN}\"\nlog_format = \"json\"\n\
              [log]\norigin = \"{ORIGIN}\"\nshard = \"{SHARD}\"\n\
@@ -169,10 +215,24 @@ impl World {
         }
         let config = folder.join(format!("{name}.toml"));
         devkit::folder::write_private(&config, text.as_bytes())?;
+        self.sealer_of(name)
+    }
+
+    /// Starts a sealer on the configuration that is there.
+    pub fn sealer_of(&self, name: &str) -> anyhow::Result<Child> {
+        let folder = self.folder.path();
+        let config = folder.join(format!("{name}.toml"));
         let path = PathBuf::from(env!("CARGO_BIN_EXE_sealer"));
         let program = Program::new(name, path, folder.join(format!("{name}.log")));
         let program = program.without_environment().argument("--config").argument(config);
         Ok(program.spawn()?)
+    }
+
+    /// Loses a message, as a disk would.
+    pub async fn lose(&self, sequence: u64) -> anyhow::Result<()> {
+        let operator = self.stack.connect_service(LOG_OPERATOR).await?;
+        rebuild::leave_out(&operator, SHARD, sequence).await?;
+        Ok(())
     }
 
     /// The newest checkpoint in the stream, verified.

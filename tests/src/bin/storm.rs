@@ -1,10 +1,11 @@
 //! `cargo xtask storm kills --changes N --seed S`: everything is killed while changes go through.
+//! `cargo xtask storm sealer --kills N --seed S`: the sealer is killed, and its log gets old copies and is restored.
 //! `cargo xtask storm ledger --n N --seed S`: the record is attacked, and the verifier has to find where.
 #![expect(clippy::print_stdout, reason = "its report is there to be read")]
 
 use clap::{Parser, Subcommand};
-use scenario::ledger_storm;
 use scenario::storm::{Plan, Report, rage};
+use scenario::{ledger_storm, sealer_storm};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +30,15 @@ enum Storm {
         #[arg(long, default_value_t = 5)]
         kills_each: usize,
     },
+    /// kill -9 of the sealer at random moments, and old copies of its log that are restored from the archive.
+    Sealer {
+        /// How many kills.
+        #[arg(long, default_value_t = 100)]
+        kills: u32,
+        /// Of every random choice.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Random attacks on sealed logs in memory: each is to be detected, where it is, and nothing else.
     Ledger {
         /// How many.
@@ -51,6 +61,12 @@ async fn main() -> anyhow::Result<ExitCode> {
             let plan = Plan { changes, seed, kills_each };
             let report = rage(plan, |line| println!("{line}")).await?;
             print(&report);
+            report.holds()
+        }
+        Storm::Sealer { kills, seed } => {
+            let plan = sealer_storm::Plan { kills, seed };
+            let report = sealer_storm::rage(plan, |line| println!("{line}")).await?;
+            print!("{report}");
             report.holds()
         }
         Storm::Ledger { n, seed, commits } => {

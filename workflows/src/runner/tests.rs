@@ -60,8 +60,12 @@ impl World {
         let stack = Stack::start(Options::default()).await?;
         let writer = PrivateKey::from_seed(&[5; 32]);
         let key = Writer { key: writer.public(), from_sequence: 1, to_sequence: None };
-        let identity =
-            LogIdentity { origin: "test.log".parse()?, shard: SHARD.parse()?, writers: vec![key] };
+        let identity = LogIdentity {
+            origin: "test.log".parse()?,
+            shard: SHARD.parse()?,
+            writers: vec![key],
+            gaps: Vec::new(),
+        };
         let connection = stack.connect_service(identities::COMMAND_API).await?;
         let opening = request("open")?;
         open_log(&connection, identity.clone(), &writer, "0".repeat(64), &opening).await?;

@@ -104,6 +104,7 @@ impl Workbench {
                 from_sequence: 1,
                 to_sequence: None,
             }],
+            gaps: Vec::new(),
         }
     }
 

@@ -44,8 +44,15 @@ pub(super) fn log_users(shard: &str) -> Result<Vec<User>, NameError> {
     let mut sealer = vec![subjects::checkpoints(shard)?];
     sealer.extend(streams.iter().flat_map(|stream| reads(stream)));
     sealer.extend(streams.iter().flat_map(|stream| follows(stream)));
+    let mut restorer = operates();
+    restorer.extend([
+        subjects::log_all(shard)?,
+        subjects::blob_all(shard)?,
+        subjects::checkpoints(shard)?,
+    ]);
     Ok(vec![
         User::service(identities::COMMAND_API, appender)?,
+        User::service(identities::LOG_RESTORER, restorer)?,
         User::service(identities::SEALER, sealer)?,
         User::service(identities::LOG_OPERATOR, operates())?,
     ])

@@ -4,6 +4,7 @@ mod against_model;
 mod append;
 mod cached;
 mod cut_off;
+mod gaps;
 mod lossy;
 mod model;
 mod restart;

@@ -21,7 +21,12 @@ pub fn writer() -> PrivateKey {
 
 pub fn identity() -> anyhow::Result<LogIdentity> {
     let writers = vec![Writer { key: writer().public(), from_sequence: 1, to_sequence: None }];
-    Ok(LogIdentity { origin: "test.log".parse()?, shard: "main".parse()?, writers })
+    Ok(LogIdentity {
+        origin: "test.log".parse()?,
+        shard: "main".parse()?,
+        writers,
+        gaps: Vec::new(),
+    })
 }
 
 pub fn request(name: &str, body: &str) -> anyhow::Result<Request> {
