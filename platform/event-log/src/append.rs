@@ -190,7 +190,7 @@ pub(crate) async fn append(
     envelope: Envelope,
     last: u64,
 ) -> Result<Appended, AppendError> {
-    let signed = envelope.sign(&reader.identity.shard, writer)?;
+    let signed = envelope.sign(&reader.identity().shard, writer)?;
     let SignedCommit { subject, payload, hash, signature } = signed;
     let headers = || {
         let mut headers = HeaderMap::new();

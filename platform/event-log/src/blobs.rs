@@ -18,7 +18,7 @@ impl EventLog {
         media_type: &str,
     ) -> Result<BlobRef, AppendError> {
         let reference = BlobRef::of(&bytes, media_type);
-        let shard = self.reader.identity.shard.as_str();
+        let shard = self.reader.identity().shard.as_str();
         let subject = subjects::blob(shard, tenant, &reference.sha256.to_string())
             .map_err(|_| LogError::Name)?;
         let mut patience = Patience::new();

@@ -76,7 +76,7 @@ impl Checkpoints {
     }
 
     fn names(&self) -> Result<(String, String), LogError> {
-        let shard = self.reader.identity.shard.as_str();
+        let shard = self.reader.identity().shard.as_str();
         let stream = subjects::checkpoints_stream(shard).map_err(|_| LogError::Name)?;
         let subject = subjects::checkpoints(shard).map_err(|_| LogError::Name)?;
         Ok((stream, subject))

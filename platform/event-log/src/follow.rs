@@ -1,12 +1,15 @@
 //! Following a log in order, from a position that is checked first.
 
+use crate::ahead::{Ahead, Alone};
 use crate::error::LogError;
 use crate::feed::{Delivered, Feed};
 use crate::reader::{Reader, stored};
 use crate::recorded::Recorded;
-use ledger::{Commit, CommitHash, Condemned, Head, Origin, Position, judge};
+use futures::FutureExt as _;
+use ledger::{Commit, CommitHash, Condemned, Head, Origin, Position, placed};
 use nats::StoredMessage;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a mirror that is behind a stored position may take to catch up.
@@ -53,7 +56,7 @@ pub struct Follower {
     reader: Reader,
     /// None once it has ended: the next one is opened where the last message was, which is checked first.
     feed: Option<Feed>,
-    ahead: Option<StoredMessage>,
+    ahead: Ahead,
     /// Of the last message that was given; none before the first of the log.
     reached: Option<Position>,
     /// Every aggregate met so far was met from its first commit on.
@@ -79,7 +82,7 @@ impl Reader {
         let mut follower = Follower {
             reader: self.clone(),
             feed: None,
-            ahead: None,
+            ahead: Ahead::new(Arc::clone(&self.judge)),
             from_start: after.is_none(),
             reached: after,
             heads: BTreeMap::new(),
@@ -114,7 +117,7 @@ impl Reader {
             expected: position.hash,
             found,
         };
-        if position.origin != self.identity.origin {
+        if position.origin != self.identity().origin {
             return Err(another(None));
         }
         let mut waited = Duration::ZERO;
@@ -149,30 +152,28 @@ impl Follower {
 
     /// As [`Follower::next`], with the exact message.
     pub async fn next_judged(&mut self) -> Result<Judged, LogError> {
-        // What was received is kept until it is judged, so that a dropped future does not lose it.
-        if self.ahead.is_none() {
-            let message = self.receive().await?;
-            self.ahead = Some(message);
-        }
-        let Some(message) = self.ahead.as_ref() else {
+        self.look_ahead().await?;
+        let Some(first) = self.ahead.first() else {
             return Err(LogError::Follow("no message at hand".into()));
         };
-        self.follows(message.sequence)?;
-        let (subject, sequence) = (message.subject.clone(), message.sequence);
+        let (subject, sequence) = (first.message.subject.clone(), first.message.sequence);
+        let hash = match &first.commit {
+            Ok(commit) => commit.hash,
+            Err(condemned) => condemned.hash,
+        };
+        self.follows(sequence)?;
         let head = match self.heads.get(&subject) {
             Some(head) => *head,
             None if self.from_start => None,
             None => self.reader.head_before(&subject, sequence).await?,
         };
-        let Some(message) = self.ahead.take() else {
+        let Some(Alone { message, pending, commit }) = self.ahead.take() else {
             return Err(LogError::Follow("no message at hand".into()));
         };
-        self.reached = Some(Position {
-            origin: self.reader.identity().origin.clone(),
-            sequence,
-            hash: CommitHash::of(&message.payload),
-        });
-        let commit = judge(&self.reader.identity, head, &stored(&message));
+        self.pending = pending;
+        let origin = self.reader.identity().origin.clone();
+        self.reached = Some(Position { origin, sequence, hash });
+        let commit = commit.and_then(|commit| placed(head, &stored(&message), commit));
         match &commit {
             Ok(commit) => {
                 let head = Head { version: commit.envelope.version, hash: commit.hash };
@@ -190,10 +191,35 @@ impl Follower {
         Ok(Judged { message, commit })
     }
 
+    /// Waits for a message, and takes what else has arrived with it.
+    async fn look_ahead(&mut self) -> Result<(), LogError> {
+        if self.ahead.is_empty() {
+            let delivered = self.receive().await?;
+            self.ahead.arrived(delivered);
+        }
+        while self.ahead.has_room()
+            && let Some(feed) = &mut self.feed
+        {
+            match feed.next(&self.reader).now_or_never() {
+                Some(Ok(delivered)) => self.ahead.arrived(delivered),
+                // Once what is ahead is used up, another one is opened.
+                Some(Err(_)) => self.feed = None,
+                None => break,
+            }
+        }
+        self.ahead.judge();
+        let ready = self.ahead.ready().await;
+        if ready.is_err() {
+            self.read_again();
+        }
+        ready
+    }
+
     /// Goes on after `through`, up to which every sequence is lost for good: who calls it has made sure of that.
     pub fn pass_lost(&mut self, through: u64) -> Result<(), LogError> {
-        if let Some(message) = self.ahead.as_ref().filter(|message| message.sequence <= through) {
-            return Err(LogError::GapFilled { sequence: message.sequence });
+        let first = self.ahead.first().map(|first| first.message.sequence);
+        if let Some(sequence) = first.filter(|sequence| *sequence <= through) {
+            return Err(LogError::GapFilled { sequence });
         }
         let origin = self.reader.identity().origin.clone();
         self.reached = Some(Position { origin, sequence: through, hash: CommitHash::ZERO });
@@ -202,7 +228,7 @@ impl Follower {
 
     /// Reads on from where it stands: what came after a gap is asked for again.
     pub fn read_again(&mut self) {
-        self.ahead = None;
+        self.ahead.clear();
         self.feed = None;
     }
 
@@ -256,10 +282,10 @@ impl Follower {
     }
 
     /// A feed that ends is replaced once: who follows decides how often a server that is away is asked.
-    async fn receive(&mut self) -> Result<StoredMessage, LogError> {
+    async fn receive(&mut self) -> Result<Delivered, LogError> {
         if let Some(feed) = &mut self.feed {
             match feed.next(&self.reader).await {
-                Ok(delivered) => return Ok(self.delivered(delivered)),
+                Ok(delivered) => return Ok(delivered),
                 Err(error) => {
                     tracing::debug!(%error, "the log is followed by another consumer");
                     self.feed = None;
@@ -271,11 +297,6 @@ impl Follower {
         if delivered.is_err() {
             self.feed = None;
         }
-        Ok(self.delivered(delivered?))
-    }
-
-    fn delivered(&mut self, delivered: Delivered) -> StoredMessage {
-        self.pending = delivered.pending;
-        delivered.message
+        delivered
     }
 }

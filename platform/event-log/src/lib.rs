@@ -7,6 +7,7 @@
 //!
 //! Nothing read is trusted: every message passes `ledger::judge` before anybody sees it.
 
+mod ahead;
 mod append;
 mod blobs;
 mod cache;

@@ -4,7 +4,7 @@ use crate::append::Appended;
 use crate::error::LogError;
 use cqrs_es::Aggregate;
 use domain::registry;
-use ledger::{Commit, Head, LogIdentity, Reason, judge};
+use ledger::{Commit, Head, Judge, Reason};
 use nats::StoredMessage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,13 +51,13 @@ impl<A: Aggregate> Loaded<A> {
     /// missing refuses the whole load.
     pub(crate) fn take_in(
         &mut self,
-        log: &LogIdentity,
+        judge: &Judge,
         message: &StoredMessage,
     ) -> Result<(), LogError> {
         let stored = crate::reader::stored(message);
         self.last_sequence = message.sequence;
         self.messages += 1;
-        let mut commit = match judge(log, self.head, &stored) {
+        let mut commit = match judge.judge(self.head, &stored) {
             Ok(commit) => commit,
             Err(condemned) => {
                 if matches!(condemned.reason, Reason::Version { .. } | Reason::Prev) {

@@ -5,7 +5,7 @@ use crate::loaded::Loaded;
 use crate::recording::Recording;
 use bytes::Bytes;
 use cqrs_es::{Aggregate, EventEnvelope};
-use ledger::{HASH_HEADER, Head, LogIdentity, SIGNATURE_HEADER, Stored, judge};
+use ledger::{HASH_HEADER, Head, Judge, LogIdentity, SIGNATURE_HEADER, Stored};
 use nats::batch::{self, Batch};
 use nats::{Connection, ReadError, StoredMessage, leader, subjects};
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ const BATCH: u32 = 256;
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub(crate) connection: Connection,
-    pub(crate) identity: Arc<LogIdentity>,
+    pub(crate) judge: Arc<Judge>,
 }
 
 /// A message as the ledger judges it.
@@ -36,16 +36,16 @@ pub(crate) fn stored(message: &StoredMessage) -> Stored<'_> {
 impl Reader {
     /// Reads `identity`'s log over a connection to the account that holds it or its mirror.
     pub fn new(connection: &Connection, identity: LogIdentity) -> Self {
-        Self { connection: connection.clone(), identity: Arc::new(identity) }
+        Self { connection: connection.clone(), judge: Arc::new(Judge::new(identity)) }
     }
 
     /// Which log.
     pub fn identity(&self) -> &LogIdentity {
-        &self.identity
+        self.judge.log()
     }
 
     pub(crate) fn stream(&self) -> String {
-        subjects::log_stream(self.identity.shard.as_str()).unwrap_or_default()
+        subjects::log_stream(self.identity().shard.as_str()).unwrap_or_default()
     }
 
     pub(crate) fn subject(
@@ -54,7 +54,7 @@ impl Reader {
         aggregate_type: &str,
         id: &str,
     ) -> Result<String, LogError> {
-        subjects::log(self.identity.shard.as_str(), tenant, aggregate_type, id)
+        subjects::log(self.identity().shard.as_str(), tenant, aggregate_type, id)
             .map_err(|_| LogError::Name)
     }
 
@@ -89,7 +89,7 @@ impl Reader {
             let from = loaded.last_sequence + 1;
             let batch = self.messages(&self.stream(), subject, from, BATCH).await?;
             for message in &batch.messages {
-                loaded.take_in(&self.identity, message)?;
+                loaded.take_in(&self.judge, message)?;
             }
             if batch.messages.is_empty() || batch.pending == 0 {
                 return Ok(());
@@ -145,7 +145,7 @@ impl Reader {
         loop {
             let batch = self.messages(&self.stream(), subject, from, BATCH).await?;
             for message in batch.messages.iter().take_while(|m| m.sequence < before) {
-                if let Ok(commit) = judge(&self.identity, head, &stored(message)) {
+                if let Ok(commit) = self.judge.judge(head, &stored(message)) {
                     head = Some(Head { version: commit.envelope.version, hash: commit.hash });
                 }
             }
@@ -163,7 +163,7 @@ impl Reader {
         tenant: &str,
         sha256: &Sha256Digest,
     ) -> Result<Option<Bytes>, LogError> {
-        let shard = self.identity.shard.as_str();
+        let shard = self.identity().shard.as_str();
         let subject =
             subjects::blob(shard, tenant, &sha256.to_string()).map_err(|_| LogError::Name)?;
         let stream = subjects::blobs_stream(shard).map_err(|_| LogError::Name)?;
@@ -182,7 +182,7 @@ impl Reader {
         sequence: u64,
         limit: u32,
     ) -> Result<Vec<StoredMessage>, LogError> {
-        let all = subjects::log_all(self.identity.shard.as_str()).map_err(|_| LogError::Name)?;
+        let all = subjects::log_all(self.identity().shard.as_str()).map_err(|_| LogError::Name)?;
         let from = sequence.saturating_add(1);
         let batch = self.messages(&self.stream(), &all, from, limit).await?;
         Ok(batch.messages)

@@ -80,7 +80,7 @@ impl Restorer {
     /// Stores a blob, if it is not there.
     pub async fn put_blob(&self, tenant: &str, bytes: Bytes) -> Result<(), RestoreError> {
         let (reader, sha256) = (&self.reader, Sha256Digest::of(&bytes));
-        let shard = reader.identity.shard.as_str();
+        let shard = reader.identity().shard.as_str();
         let subject = subjects::blob(shard, tenant, &sha256.to_string());
         let subject = subject.map_err(|_| LogError::Name)?;
         let mut patience = Patience::new();
@@ -102,7 +102,7 @@ impl Restorer {
     }
 
     fn stand_in(&self) -> Result<String, LogError> {
-        let shard = self.reader.identity.shard.as_str();
+        let shard = self.reader.identity().shard.as_str();
         subjects::log_stand_in(shard).map_err(|_| LogError::Name)
     }
 
@@ -113,7 +113,7 @@ impl Restorer {
         headers: HeaderMap,
         payload: Bytes,
     ) -> Result<(), RestoreError> {
-        let shard = self.reader.identity.shard.as_str();
+        let shard = self.reader.identity().shard.as_str();
         if !subjects::is_of_log(shard, subject) {
             return Err(RestoreError::Subject { sequence });
         }

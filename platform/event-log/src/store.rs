@@ -58,7 +58,7 @@ impl<A: Aggregate> AggregateStore<A> {
         request: &Request,
     ) -> Result<Appended, AppendError> {
         let LogContext { tenant, id, loaded } = context;
-        let (log, writer) = (&self.log.reader.identity, &self.log.writer);
+        let (log, writer) = (self.log.reader.identity(), &self.log.writer);
         let envelope = envelope(log, writer, events, (tenant, id), loaded, request)?;
         self.log.append(envelope, loaded.last_sequence).await
     }
