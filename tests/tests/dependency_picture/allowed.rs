@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// A library that the command line names only under a feature, which the forensic build lacks. The chassis brings a web
 /// server, and an identity that an auditor has not.
-const OPTIONAL: &[(&str, &str)] = &[("cli", "axum"), ("cli", "countersign-chassis")];
+const OPTIONAL: &[(&str, &str)] =
+    &[("cli", "axum"), ("cli", "countersign-chassis"), ("cli", "countersign-event-log")];
 
 /// What has an effect, reads a clock or draws randomness has no place in a decision.
 const NOT_PURE: &[&str] = &[
@@ -116,7 +117,10 @@ fn a_web_server_in_every_command_line_is_found() {
     assert_eq!(features_are_optional(&always), ["cli needs axum without a feature"]);
     assert!(features_are_optional(&Picture::of(&[("cli", &["optional:axum"])])).is_empty());
     let chassis = Picture::of(&[("cli", &["countersign-chassis"])]);
-    assert_eq!(features_are_optional(&chassis), ["cli needs countersign-chassis without a feature"]);
+    assert_eq!(
+        features_are_optional(&chassis),
+        ["cli needs countersign-chassis without a feature"]
+    );
 }
 
 #[test]
