@@ -246,11 +246,11 @@ async fn a_longer_stream_that_does_not_follow_is_left_as_it_is() -> anyhow::Resu
     let size = world.until_sealed(&sealer, last).await?;
     sealer.kill().await;
     world.grow("b", 3).await?;
-    let lost = size + 2;
-    world.lose(lost).await?;
+    let hole = size + 2;
+    world.lose(hole).await?;
     let refused = world.restore(&[], &[]).await?;
     assert_eq!(refused.code, 7, "{}", refused.err);
-    assert!(refused.err.contains(&format!("sequence {lost} does not follow")), "{}", refused.err);
+    assert!(refused.err.contains(&format!("sequence {hole} does not follow")), "{}", refused.err);
     world.lose(size + 1).await?;
     Ok(())
 }

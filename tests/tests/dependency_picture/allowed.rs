@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// A library that the command line names only under a feature, which the forensic build lacks. The chassis brings a web
 /// server, and an identity that an auditor has not.
-const OPTIONAL: &[(&str, &str)] = &[("cli", "axum"), ("cli", "countersign-chassis")];
+const OPTIONAL: &[(&str, &str)] =
+    &[("cli", "axum"), ("cli", "countersign-chassis"), ("cli", "countersign-event-log")];
 
 /// What has an effect, reads a clock or draws randomness has no place in a decision.
 const NOT_PURE: &[&str] = &[
