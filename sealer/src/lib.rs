@@ -12,11 +12,13 @@
 pub mod batch;
 pub mod config;
 pub mod heads;
+pub mod keys;
 pub mod pauses;
 pub mod sealing;
 pub mod standing;
 pub mod witnesses;
 
 pub use config::SealerConfig;
+pub use keys::LogKeys;
 pub use sealing::{Published, Sealer};
 pub use standing::{Refused, Standing};

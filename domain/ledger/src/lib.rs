@@ -33,6 +33,7 @@ pub mod cosignature;
 pub mod fork;
 pub mod hash;
 pub mod identity;
+pub mod interval;
 pub mod line;
 pub mod name;
 pub mod note;
@@ -59,10 +60,11 @@ pub use cosignature::{cosign, cosigned_at};
 pub use fork::{Fork, ForkError};
 pub use hash::{CommitHash, HashTextError, RequestDigest};
 pub use identity::{LogIdentity, Writer};
+pub use interval::{LogKey, Sizes, Witness};
 pub use line::{Line, LineError};
 pub use name::{EventType, IdText, NameError, Origin, Slug, Word};
 pub use note::{KeyName, Note, NoteError, NoteSignature};
-pub use policy::{AgentAuthority, LogPolicy, Policy, PolicyError, RootPin, Witness};
+pub use policy::{AgentAuthority, LogPolicy, Policy, PolicyError, RootPin};
 pub use receipt::{
     MIN_POSITION_HEADER, POSITION_HEADER, Position, PositionMark, PositionMarkError, Receipt,
     ReceiptError,

@@ -46,7 +46,7 @@ pub fn identity() -> anyhow::Result<LogIdentity> {
 pub fn policy() -> anyhow::Result<LogPolicy> {
     Ok(LogPolicy {
         origin: origin()?,
-        keys: vec![log_key().public()],
+        keys: vec![log_key().public().into()],
         writers: identity()?.writers,
         witnesses: Vec::new(),
         witness_quorum: 0,
