@@ -115,7 +115,8 @@ pub fn cosignature(bytes: &[u8]) {
     let golden = golden();
     let name = signature.name.as_str();
     let witnesses = golden.policy.witnesses.iter().map(|witness| witness.key);
-    let keys: Vec<PublicKey> = golden.policy.keys.iter().map(|key| key.key).chain(witnesses).collect();
+    let keys: Vec<PublicKey> =
+        golden.policy.keys.iter().map(|key| key.key).chain(witnesses).collect();
     for note in &golden.notes {
         for key in &keys {
             if cosigned_at(&signature, note.text(), name, key).is_some() {

@@ -128,7 +128,10 @@ mod tests {
             damaged[at] ^= 1;
             assert_eq!(Heads::parse(&damaged, &key.public()), Err(HeadsError), "byte {at}");
         }
-        assert_eq!(Heads::parse(&bytes, &PrivateKey::from_seed(&[2; 32]).public()), Err(HeadsError));
+        assert_eq!(
+            Heads::parse(&bytes, &PrivateKey::from_seed(&[2; 32]).public()),
+            Err(HeadsError)
+        );
         assert_eq!(Heads::parse(&[], &key.public()), Err(HeadsError));
     }
 }

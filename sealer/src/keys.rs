@@ -11,7 +11,9 @@ pub enum KeysError {
     #[error("a key of the log is named twice among the key in use and the previous keys")]
     Twice,
     /// The last sizes do not grow, or one is 0.
-    #[error("the previous keys are not in the order of their last sizes, each larger than the one before")]
+    #[error(
+        "the previous keys are not in the order of their last sizes, each larger than the one before"
+    )]
     Order,
 }
 
@@ -27,7 +29,8 @@ impl LogKeys {
     /// The key in use, after the previous ones, oldest first.
     pub fn new(own: PrivateKey, previous: &[PreviousKey]) -> Result<Self, KeysError> {
         let (mut from, mut accepted): (u64, Vec<LogKey>) = (0, Vec::new());
-        let named = |accepted: &[LogKey], key: &PublicKey| accepted.iter().any(|one| one.key == *key);
+        let named =
+            |accepted: &[LogKey], key: &PublicKey| accepted.iter().any(|one| one.key == *key);
         for PreviousKey { spki, to_size } in previous {
             if named(&accepted, spki) {
                 return Err(KeysError::Twice);
@@ -77,7 +80,8 @@ mod tests {
     #[test]
     fn keys_follow_one_another_without_a_gap() {
         let keys = LogKeys::new(key(3), &[previous(1, 40), previous(2, 90)]).unwrap();
-        let sizes: Vec<_> = keys.accepted().iter().map(|key| (key.sizes.from, key.sizes.to)).collect();
+        let sizes: Vec<_> =
+            keys.accepted().iter().map(|key| (key.sizes.from, key.sizes.to)).collect();
         assert_eq!(sizes, [(0, Some(40)), (41, Some(90)), (91, None)]);
         assert_eq!(keys.previous_end(), 90);
         assert_eq!(LogKeys::new(key(3), &[]).unwrap().previous_end(), 0);

@@ -1,6 +1,7 @@
 //! command-api's router over a real log.
 
 mod authorization;
+mod configuration;
 mod document;
 mod identity;
 mod resolve;

@@ -40,6 +40,7 @@ pub mod note;
 mod nullable;
 pub mod policy;
 pub mod receipt;
+pub mod rotation;
 pub mod signature;
 pub mod subject;
 pub mod tree;
@@ -69,6 +70,7 @@ pub use receipt::{
     MIN_POSITION_HEADER, POSITION_HEADER, Position, PositionMark, PositionMarkError, Receipt,
     ReceiptError,
 };
+pub use rotation::{KeyRole, KeyRotation, RotationError, SignedRotation};
 pub use signature::{HASH_HEADER, SIGNATURE_HEADER, SignedCommit, hash_is_signed, sign_hash};
 pub use subject::{Subject, SubjectError, blob_subject};
 pub use tree::{
@@ -77,5 +79,5 @@ pub use tree::{
 };
 pub use verify::{
     Bounds, Caveat, Expected, Fault, Finding, Kept, Report, Sealed, SealedTime, Severity, Times,
-    Verdict, Verifier, VerifyError, verify_bundle, verify_bundle_against, verify_commits,
+    Verdict, Verifier, VerifyError, Weakened, verify_bundle, verify_bundle_against, verify_commits,
 };

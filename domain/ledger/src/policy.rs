@@ -37,7 +37,9 @@ pub enum PolicyError {
     KeyInterval(Origin),
     /// A key begins within the interval of the one before it and ends within it: no rotation leaves that. Most often
     /// the end of the old key is forgotten.
-    #[error("a key of log {0} begins while another counts, and does not outlast it: end the old one")]
+    #[error(
+        "a key of log {0} begins while another counts, and does not outlast it: end the old one"
+    )]
     KeyOverlap(Origin),
     /// A key is named twice, a witness's name other than by a rotation, or a log's key as its own witness.
     #[error("log {0} names a key or witness twice")]

@@ -84,10 +84,10 @@ fn a_witness_counts_at_its_sizes_and_its_name_counts_once() {
     }
     let mut overlapping = policy(1).unwrap();
     overlapping.witnesses = vec![witness("w", 11, 0, Some(700)), witness("w", 12, 600, None)];
-    let mut note = cosigned(650, 2, 11).unwrap();
-    let text = note.note().text().to_owned();
-    note.add(cosign(&text, &"w".parse().unwrap(), &key(12), SEALED + 2)).unwrap();
-    assert_eq!(note.verify(&overlapping).unwrap().cosigned().len(), 1);
+    let mut both = cosigned(650, 2, 11).unwrap();
+    let text = both.note().text().to_owned();
+    both.add(cosign(&text, &"w".parse().unwrap(), &key(12), SEALED + 2)).unwrap();
+    assert_eq!(both.verify(&overlapping).unwrap().cosigned().len(), 1);
 }
 
 fn written(log: LogPolicy) -> anyhow::Result<Vec<u8>> {

@@ -44,8 +44,9 @@ fn read() -> anyhow::Result<Value> {
 fn policy() -> anyhow::Result<LogPolicy> {
     let mut policy = Workbench::empty()?.policy().logs.remove(0);
     policy.keys = vec![PrivateKey::from_seed(LOG_SEED).public().into()];
-    let witness =
-        |(name, seed): (&str, &[u8; 32])| Witness::always(name, PrivateKey::from_seed(seed).public());
+    let witness = |(name, seed): (&str, &[u8; 32])| {
+        Witness::always(name, PrivateKey::from_seed(seed).public())
+    };
     policy.witnesses = WITNESS_SEEDS.map(witness).to_vec();
     policy.witness_quorum = 2;
     Ok(policy)

@@ -24,6 +24,7 @@ mod publish;
 mod reader;
 mod recorded;
 mod recording;
+mod settings;
 mod store;
 
 pub use append::EventLog;

@@ -11,6 +11,7 @@ pub mod queues;
 mod stream_check;
 pub mod streams;
 pub mod subjects;
+pub mod weakness;
 
 pub use batch::{Batch, ReadError, StoredMessage};
 pub use connection::{Connection, ConnectionError, ConnectionEvent};
@@ -19,3 +20,4 @@ pub use positions::{PositionError, Positions, Saved};
 pub use queues::{AgentQueue, Delivery, JobQueue, PublishFailure, QueueError, ResultQueue, Traced};
 pub use streams::ProvisionError;
 pub use subjects::{NameError, ResultKind};
+pub use weakness::Weakness;

@@ -36,8 +36,7 @@ impl SealedLog {
         let mut policy = bench.policy();
         let log = policy.logs.first_mut().context("the log")?;
         log.keys = vec![log_key().public().into()];
-        log.witnesses =
-            vec![Witness::always("witness.example", witness_key().public())];
+        log.witnesses = vec![Witness::always("witness.example", witness_key().public())];
         log.witness_quorum = 1;
         let hashes: BTreeMap<u64, _> =
             bench.lines.iter().map(|line| (line.sequence, CommitHash::of(&line.payload))).collect();
