@@ -25,6 +25,7 @@ pub const CODES: &[&str] = &[
     "cli.port_taken",
     "cli.randomness",
     "cli.request_invalid",
+    "cli.rotation_invalid",
     "cli.sql_too_large",
     "cli.timed_out",
     "cli.witness_state_damaged",

@@ -112,6 +112,14 @@ pub enum CliError {
         /// How long it was watched.
         seconds: u64,
     },
+    /// A file is not a rotation that both keys signed, or cannot become one.
+    #[error("{} is not a rotation of a key", path.display())]
+    Rotation {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: anyhow::Error,
+    },
     /// Which log is meant is not known.
     #[error("query-api does not say which log it serves")]
     LogUnknown,
@@ -192,6 +200,7 @@ impl CliError {
             Self::ConfirmationNeeded => "cli.confirmation_needed",
             Self::NotConfirmed => "cli.not_confirmed",
             Self::TimedOut { .. } => "cli.timed_out",
+            Self::Rotation { .. } => "cli.rotation_invalid",
             Self::LogUnknown => "cli.log_unknown",
             Self::Policy { .. } | Self::Verify(VerifyError::Policy(_)) => "cli.policy_invalid",
             Self::Verify(
@@ -223,6 +232,7 @@ impl CliError {
             | Self::NoToken
             | Self::ConfirmationNeeded
             | Self::LogUnknown
+            | Self::Rotation { .. }
             | Self::Receipt { .. }
             | Self::Policy { .. } => Exit::Usage,
             Self::NotOpen { .. } => Exit::Conflict,

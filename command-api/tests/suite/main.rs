@@ -4,5 +4,6 @@ mod authorization;
 mod configuration;
 mod document;
 mod identity;
+mod log_keys;
 mod resolve;
 mod world;

@@ -4,6 +4,7 @@ mod faithful;
 mod forked_witness;
 mod killed;
 mod refusing;
+mod rotated;
 mod witness;
 mod witnessed;
 mod world;

@@ -45,8 +45,10 @@ impl Verifier {
                 self.clocks.add(&verified);
                 Some(Sealed::of(&verified))
             }
-            Err(CheckpointError::Unsigned) if parsed.is_ok() => {
-                parsed.into_iter().for_each(|note| self.put_off(note));
+            Err(CheckpointError::Unsigned) => {
+                if let Ok(note) = parsed {
+                    self.put_off(note);
+                }
                 None
             }
             Err(error) => {

@@ -11,7 +11,7 @@ use crate::bundle::Scope;
 use crate::checkpoint::{CheckpointError, CheckpointNote};
 use crate::commit::Envelope;
 use crate::identity::Writer;
-use crate::interval::{LogKey, Sizes};
+use crate::interval::{LogKey, Sizes, Witness};
 use crate::line::Line;
 use crate::policy::LogPolicy;
 use crate::rotation::{KeyRole, RotationError, SignedRotation};
@@ -132,7 +132,7 @@ impl Verifier {
                 && rotation.new.id() == envelope.writer
                 && rotation.from <= line.sequence
         });
-        own.is_some_and(|rotation| self.announce(rotation))
+        own.is_some_and(|rotation| self.announce(rotation).is_some())
     }
 
     fn rotation(&self, data: &Value) -> Result<SignedRotation, RecordedRotationError> {
@@ -156,15 +156,12 @@ impl Verifier {
         let of = |key: PublicKey| known.iter().filter(move |(known, ..)| *known == key);
         let (from, last) = (rotation.from, rotation.from.saturating_sub(1));
         if of(rotation.new).next().is_none() {
-            let first = match rotation.role {
-                KeyRole::Writer => 1,
-                KeyRole::Log | KeyRole::Witness => 0,
-            };
-            let began = of(rotation.old).map(|(_, from, _)| *from).min().unwrap_or(first);
-            let keys = vec![(rotation.old, began, Some(last)), (rotation.new, from, None)];
-            let entries = Entries { role: rotation.role, name: rotation.name.clone(), keys };
-            self.announce(rotation);
-            self.add_for(line, Fault::RotationUnknown(entries));
+            // Of a key that the policy does not trust, nobody has to know who follows it.
+            if let Some(began) = self.announce(rotation) {
+                let keys = vec![(rotation.old, began, Some(last)), (rotation.new, from, None)];
+                let entries = Entries { role: rotation.role, name: rotation.name.clone(), keys };
+                self.add_for(line, Fault::RotationUnknown(entries));
+            }
             return;
         }
         // Whoever trusts less than the log says has their reasons.
@@ -176,34 +173,47 @@ impl Verifier {
         }
     }
 
-    /// Reads on with the new key, if the old one counts up to there. What the policy trusts is not changed.
-    fn announce(&mut self, rotation: &SignedRotation) -> bool {
-        let last = rotation.from.saturating_sub(1);
+    /// Reads on with the new key, if the old one counts up to there; answers since when it does. What the policy trusts is
+    /// not changed.
+    fn announce(&mut self, rotation: &SignedRotation) -> Option<u64> {
+        let (last, from) = (rotation.from.saturating_sub(1), rotation.from);
         let policy = self.keys.announced.get_or_insert_with(|| self.policy.clone());
-        match rotation.role {
+        let sizes = Sizes { from, to: None };
+        let began = match rotation.role {
             KeyRole::Writer => {
-                let writers = &mut self.log.writers;
-                let is_old =
-                    |writer: &&mut Writer| writer.key == rotation.old && writer.covers(last);
-                let Some(old) = writers.iter_mut().find(is_old) else { return false };
+                let mut writers = policy.writers.iter_mut();
+                let old = writers.find(|one| one.key == rotation.old && one.covers(last))?;
                 old.to_sequence = Some(last);
-                writers.push(Writer {
-                    key: rotation.new,
-                    from_sequence: rotation.from,
-                    to_sequence: None,
-                });
+                let began = old.from_sequence;
+                if policy.writers.iter().all(|one| one.key != rotation.new) {
+                    let (key, from_sequence, to_sequence) = (rotation.new, from, None);
+                    policy.writers.push(Writer { key, from_sequence, to_sequence });
+                }
+                self.log.writers.clone_from(&policy.writers);
+                began
             }
             KeyRole::Log => {
-                let is_old = |key: &&mut LogKey| key.key == rotation.old && key.sizes.covers(last);
-                let Some(old) = policy.keys.iter_mut().find(is_old) else { return false };
+                let mut keys = policy.keys.iter_mut();
+                let old = keys.find(|one| one.key == rotation.old && one.sizes.covers(last))?;
                 old.sizes.to = Some(last);
-                let sizes = Sizes { from: rotation.from, to: None };
+                let began = old.sizes.from;
                 policy.keys.push(LogKey { key: rotation.new, sizes });
+                began
             }
-            // A witness that the policy does not know does not count.
-            KeyRole::Witness => {}
-        }
-        true
+            KeyRole::Witness => {
+                let mut witnesses = policy.witnesses.iter_mut();
+                let old = witnesses.find(|one| {
+                    Some(&one.name) == rotation.name.as_ref()
+                        && one.key == rotation.old
+                        && one.sizes.covers(last)
+                })?;
+                old.sizes.to = Some(last);
+                let (name, began) = (old.name.clone(), old.sizes.from);
+                policy.witnesses.push(Witness { name, key: rotation.new, sizes });
+                began
+            }
+        };
+        Some(began)
     }
 
     fn revoked(&mut self, line: &Line, data: &Value) {

@@ -220,6 +220,35 @@ fn attack_13_a_rotation_that_is_replayed_is_tampering() {
     assert_eq!(first(&report), (7, "rotation_invalid", Some(62)));
 }
 
+/// Two rotations, and a policy from before both: each finding names its entries, and the last key is believed.
+#[test]
+fn attack_13_rotations_that_follow_one_another_are_all_told() {
+    let third = PrivateKey::from_seed(&[22; 32]);
+    let log = Workbench::empty().unwrap().origin;
+    let first_one = rotation(KeyRole::Log, &log_key(), &new_log_key()).unwrap();
+    let next = KeyRotation { log, from: 80, ..first_one.statement() };
+    let next = KeyRotation { old: new_log_key().public(), new: third.public(), ..next };
+    let all = [first_one, next.sign(&new_log_key(), &third).unwrap()];
+    let log = told(|bench| {
+        let all = all.iter().map(serde_json::to_value);
+        all.into_iter().try_for_each(|one| record(bench, "log.key_rotated", one?))
+    });
+    let log = log.unwrap();
+    let report = log.verify(&sealed_by(&log, &third).unwrap()).unwrap();
+    assert_eq!((report.exit_code(), codes(&report)), (8, vec!["rotation_unknown"; 2]));
+    let sentence = report.findings[1].to_string();
+    assert!(sentence.contains("\"from_size\":61,\"to_size\":79}"), "{sentence}");
+    // Whom the policy does not trust may rotate to whom they like.
+    let (strange, key) = (PrivateKey::from_seed(&[23; 32]), PrivateKey::from_seed(&[24; 32]));
+    let data = serde_json::to_value(rotation(KeyRole::Log, &strange, &key).unwrap()).unwrap();
+    let log = told(|bench| record(bench, "log.key_rotated", data)).unwrap();
+    assert_eq!(log.verify(&log.whole().unwrap()).unwrap().verdict, Verdict::Intact);
+    assert_eq!(
+        first(&log.verify(&sealed_by(&log, &key).unwrap()).unwrap()).1,
+        "checkpoint_unsigned"
+    );
+}
+
 #[test]
 fn attack_13_a_policy_with_another_interval_is_told() {
     let (mut log, bundle) = rotated_log_key().unwrap();
