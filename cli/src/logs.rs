@@ -66,6 +66,32 @@ pub struct Rotate {
     pub out: PathBuf,
 }
 
+/// `log revoke-key`
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// The log [default: the one that query-api serves].
+    #[arg(long, value_name = "ORIGIN")]
+    pub log: Option<Origin>,
+    /// What the key was for.
+    #[arg(long, value_enum)]
+    pub role: RoleOfKey,
+    /// Which witness; only for witnesses.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The public key, as `key show` prints it.
+    #[arg(long, value_name = "SPKI")]
+    pub spki: PublicKey,
+    /// The last sequence (writer) or size (log, witness) at which it is trusted.
+    #[arg(long, value_name = "NUMBER")]
+    pub last_trusted: u64,
+    /// Why.
+    #[arg(long)]
+    pub reason: String,
+    /// See there.
+    #[command(flatten)]
+    pub repeat: Repeat,
+}
+
 /// `log ...`
 #[derive(Debug, Subcommand)]
 pub enum LogVerb {
@@ -78,29 +104,7 @@ pub enum LogVerb {
         repeat: Repeat,
     },
     /// Record that a key is trusted no longer.
-    RevokeKey {
-        /// The log [default: the one that query-api serves].
-        #[arg(long, value_name = "ORIGIN")]
-        log: Option<Origin>,
-        /// What the key was for.
-        #[arg(long, value_enum)]
-        role: RoleOfKey,
-        /// Which witness; only for witnesses.
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-        /// The public key, as `key show` prints it.
-        #[arg(long, value_name = "SPKI")]
-        spki: PublicKey,
-        /// The last sequence (writer) or size (log, witness) at which it is trusted.
-        #[arg(long, value_name = "NUMBER")]
-        last_trusted: u64,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// See there.
-        #[command(flatten)]
-        repeat: Repeat,
-    },
+    RevokeKey(Box<Revoke>),
     /// Record that messages of the log are lost.
     DeclareGap {
         /// The log [default: the one that query-api serves].
@@ -174,7 +178,8 @@ pub async fn run(verb: LogVerb, session: &Session, output: &Output) -> Result<Ex
             let body = RotateKey { log, role, name, old, new, from, old_signature, new_signature };
             session.tell(&repeat, &path, &body).await?
         }
-        LogVerb::RevokeKey { log, role, name, spki, last_trusted, reason, repeat } => {
+        LogVerb::RevokeKey(revoke) => {
+            let Revoke { log, role, name, spki, last_trusted, reason, repeat } = *revoke;
             let path = format!("/v1/logs/{}/key-revocations", session.log(log).await?);
             let body = RevokeKey { role: role.into(), name, spki, last_trusted, reason };
             session.tell(&repeat, &path, &body).await?

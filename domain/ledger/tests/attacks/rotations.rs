@@ -60,7 +60,7 @@ fn rotated_writer() -> anyhow::Result<SealedLog> {
     })?;
     // The bench's own policy trusts the writer that it has now.
     let old = Writer { key: old_writer().public(), from_sequence: 1, to_sequence: None };
-    log.policy.logs[0].writers = vec![old];
+    log.policy.logs.first_mut().context("the log")?.writers = vec![old];
     Ok(log)
 }
 
