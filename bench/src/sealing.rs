@@ -19,7 +19,7 @@ use devkit::nats_server::SyncInterval;
 use domain::catalog::DataSource;
 use event_log::{Checkpoints, EventLog, Reader};
 use scenario::scratch::Scratch;
-use sealer::{Published, Sealer, Standing};
+use sealer::{LogKeys, Published, Sealer, Standing};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -96,11 +96,11 @@ impl Running {
         let log = Reader::new(&servers.stack().connect_service(SEALER).await?, identity()?);
         let archive = Archive::in_folder(folder, &identity()?.origin)?;
         let (checkpoints, stopping) = (Checkpoints::of(&log), CancellationToken::new());
-        let key = PrivateKey::from_seed(&[9; 32]);
-        let standing = Standing::find(&log, &checkpoints, &archive, &key, &stopping).await?;
+        let keys = LogKeys::new(PrivateKey::from_seed(&[9; 32]), &[])?;
+        let standing = Standing::find(&log, &checkpoints, &archive, &keys, &stopping).await?;
         let standing = standing.context("the sealer was stopped")?;
         let (sealer, published) =
-            Sealer::new(standing, log, checkpoints, archive, key, Clock::system());
+            Sealer::new(standing, log, checkpoints, archive, keys.own().clone(), Clock::system());
         let mut task = JoinSet::new();
         task.spawn(sealer.run(|| (), stopping.clone()));
         Ok(Self { published, stopping, task })

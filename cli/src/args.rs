@@ -1,6 +1,7 @@
 //! The command line: `countersign <noun> <verb>`. Secrets are never among the flags.
 
 use crate::audit::AuditVerb;
+use crate::logs::{LogVerb, Rotate};
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::ids::ChangeId;
@@ -45,9 +46,12 @@ pub enum Noun {
     Dev(crate::dev::DevArguments),
     /// Look at everything, say what is wrong and how to mend it: 0 without a problem, else 1.
     Doctor(DoctorArguments),
-    /// Private keys of approvers.
+    /// Private keys: of approvers, writers, logs and witnesses.
     #[command(subcommand)]
     Key(KeyVerb),
+    /// The log itself: its keys and what it lost. For operators of the tenant `system`.
+    #[command(subcommand)]
+    Log(LogVerb),
     /// Data sources: the databases that changes are for.
     #[command(subcommand)]
     Source(SourceVerb),
@@ -97,6 +101,8 @@ pub enum KeyVerb {
         /// The private key.
         file: PathBuf,
     },
+    /// Sign, with the old and the new key, that the one replaces the other in a log. Nothing is sent.
+    Rotate(Rotate),
 }
 
 /// `source ...`
@@ -342,6 +348,10 @@ mod tests {
             "countersign doctor --stuck-minutes 60 -o json",
             "countersign key generate --out k.pem",
             "countersign key show k.pem",
+            "countersign key rotate --role log --log a.b --old o.pem --new n.pem --from 501 --out r.json",
+            "countersign log rotate-key r.json",
+            "countersign log revoke-key --role witness --name w --spki MCowBQYDK2VwAyEAKM0Q0DuBy0bATdnTWJRxZqCKTQktqaXGDTw5I8Po2MA= --last-trusted 7 --reason stolen",
+            "countersign log declare-gap --log a.b --sequences 7,9 --reason lost",
             "countersign source add --name shop --environment dev --agent edge --label a=b",
             "countersign source list -o name",
             "countersign change submit --source shop --title t --sql f.sql --start on-release --watch",
@@ -371,6 +381,9 @@ mod tests {
             format!("countersign change reject {CHANGE} --key k"),
             "countersign source add --name Shop --environment dev --agent edge".to_owned(),
             "countersign source add --name s --environment dev --agent edge --label a".to_owned(),
+            "countersign key rotate --role root --log a.b --old o --new n --from 5 --out r"
+                .to_owned(),
+            "countersign log declare-gap --reason lost".to_owned(),
             "countersign audit verify b".to_owned(),
             "countersign audit verify b --policy p --log a".to_owned(),
             "countersign change list --output xml".to_owned(),

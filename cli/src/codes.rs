@@ -33,6 +33,7 @@ pub const CODES: &[&str] = &[
     "cli.randomness",
     "cli.request_invalid",
     "cli.restore_interrupted",
+    "cli.rotation_invalid",
     "cli.sql_too_large",
     "cli.timed_out",
     "cli.witness_state_damaged",

@@ -113,6 +113,14 @@ pub enum CliError {
         /// How long it was watched.
         seconds: u64,
     },
+    /// A file is not a rotation that both keys signed, or cannot become one.
+    #[error("{} is not a rotation of a key", path.display())]
+    Rotation {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: anyhow::Error,
+    },
     /// Which log is meant is not known.
     #[error("query-api does not say which log it serves")]
     LogUnknown,
@@ -205,6 +213,7 @@ impl CliError {
             Self::ConfirmationNeeded => "cli.confirmation_needed",
             Self::NotConfirmed => "cli.not_confirmed",
             Self::TimedOut { .. } => "cli.timed_out",
+            Self::Rotation { .. } => "cli.rotation_invalid",
             Self::LogUnknown => "cli.log_unknown",
             Self::Policy { .. } | Self::Verify(VerifyError::Policy(_)) => "cli.policy_invalid",
             Self::Journal { .. } => "cli.journal_invalid",
@@ -239,6 +248,7 @@ impl CliError {
             | Self::NoToken
             | Self::ConfirmationNeeded
             | Self::LogUnknown
+            | Self::Rotation { .. }
             | Self::Receipt { .. }
             | Self::Journal { .. }
             | Self::Policy { .. } => Exit::Usage,

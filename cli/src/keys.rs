@@ -1,9 +1,10 @@
-//! `key`: private keys of approvers, in files for their owner only.
+//! `key`: private keys, in files for their owner only.
 
 use crate::args::KeyVerb;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
+use crate::logs;
 use crate::output::{Document, Output};
 use serde_json::json;
 use std::fs::OpenOptions;
@@ -21,6 +22,7 @@ pub fn run(verb: &KeyVerb, output: &Output) -> Result<Exit, CliError> {
     let public = match verb {
         KeyVerb::Generate { out } => generate(out)?,
         KeyVerb::Show { file } => load(file)?.public(),
+        KeyVerb::Rotate(arguments) => return logs::rotate(arguments, output),
     };
     let (id, spki) = (public.id().to_string(), public.to_string());
     let value = json!({"key_id": id, "spki": spki});

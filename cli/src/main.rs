@@ -14,6 +14,7 @@ mod error;
 mod exit;
 mod files;
 mod keys;
+mod logs;
 mod output;
 mod paging;
 mod plain;
@@ -52,6 +53,7 @@ async fn run(global: args::Global, noun: Noun, output: &Output) -> Result<Exit, 
         Noun::Dev(arguments) => Ok(dev::run(arguments, output.clone()).await.map(|()| Exit::Ok)?),
         Noun::Doctor(arguments) => doctor::run(&arguments, &global, output).await,
         Noun::Key(verb) => keys::run(&verb, output),
+        Noun::Log(verb) => logs::run(verb, &session::open(&global)?, output).await,
         Noun::Source(verb) => sources::run(verb, &session::open(&global)?, output).await,
         Noun::Change(verb) => changes::run(verb, &session::open(&global)?, output).await,
         Noun::Agent(verb) => agents::run(&verb, &session::open(&global)?, output).await,

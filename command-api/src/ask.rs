@@ -46,6 +46,11 @@ permissions! {
     ByAuthorOrOperator = |caller| ByOperator::check(caller).or_else(|_| caller.require(Role::Author));
     /// The operator service, which sets up tenants.
     ByInstallation = |caller| caller.require_service("operator");
+    /// Who operates the log: the operator service, and operators of the tenant `system`.
+    ByLogOperator = |caller| caller.require_service("operator").or_else(|refused| {
+        let is_system = caller.tenant.as_deref() == Some(event_log::SYSTEM_TENANT);
+        if is_system { caller.require(Role::Operator) } else { Err(refused) }
+    });
     /// Workflows.
     ByWorkflow = |caller| caller.require_service("workflows");
 }

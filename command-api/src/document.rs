@@ -85,6 +85,7 @@ pub(crate) const SHARED: Shared<'static> = Shared {
         (name = "changes", description = "Changes"),
         (name = "approvals", description = "Approvals"),
         (name = "jobs", description = "Jobs and results"),
+        (name = "ledger", description = "The keys and gaps of the log"),
     ),
 )]
 struct Outline;

@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use chassis::Process;
 use chassis::listen::{MtlsListener, PlainListener};
 use clap::{Parser, Subcommand};
-use countersign_command_api::{ApiConfig, AppState, open_api_json, open_log, router};
+use countersign_command_api::{
+    ApiConfig, AppState, ConfigurationWatch, open_api_json, open_log, router,
+};
 use event_log::EventLog;
 use std::path::PathBuf;
 
@@ -50,6 +52,8 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let log = EventLog::open(&connection, process.config.log.clone().into(), writer)
         .await
         .context("the log cannot be opened for appending")?;
+    let spiffe_id = process.identity.spiffe_id().to_string();
+    let watch = ConfigurationWatch::new(log.clone(), process.clock.clone(), &spiffe_id);
     let state = AppState::new(log, process.clock.clone(), &process.config);
     let app = router(state)?;
     let people =
@@ -61,6 +65,7 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     let (for_people, for_services) = (app.clone(), app);
     // Not before both listen: who reads `/readyz` connects next.
     log_ready.set(true);
+    process.run("configuration", |stopping| watch.run(stopping));
     process.run("people", |stopping| chassis::serve::serve(for_people, people, stopping));
     process.run("services", |stopping| chassis::serve::serve(for_services, services, stopping));
     process.until_stopped().await

@@ -2,8 +2,8 @@
 
 use crate::state::AppState;
 use crate::{
-    agents, approvals, change_flow, changes, data_sources, document, jobs, principals, tenants,
-    trust_roots,
+    agents, approvals, change_flow, changes, data_sources, document, jobs, logs, principals,
+    tenants, trust_roots,
 };
 use anyhow::Context as _;
 use axum::Router;
@@ -26,6 +26,9 @@ fn documented() -> OpenApiRouter<AppState> {
         .routes(routes!(principals::issue_token))
         .routes(routes!(principals::revoke_token))
         .routes(routes!(trust_roots::publish_trust_root).layer(large(2 * 1024 * 1024)))
+        .routes(routes!(logs::rotate_key))
+        .routes(routes!(logs::revoke_key))
+        .routes(routes!(logs::declare_gap))
         .routes(routes!(agents::enroll_agent))
         .routes(routes!(data_sources::register_data_source))
         .routes(routes!(data_sources::request_lock))

@@ -39,6 +39,25 @@ shapes! {
         }},
         "required": ["$blob"]
     };
+    /// What a key of a log is for.
+    KeyRole = {"type": "string", "enum": ["writer", "log", "witness"]};
+    /// Base64 of an Ed25519 key's SPKI DER.
+    Spki = {"type": "string", "pattern": "^[0-9A-Za-z+/]{59}=$"};
+    /// A rotation with the signatures of the old and the new key.
+    Rotation = {
+        "type": "object",
+        "properties": {
+            "log": {"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{0,126}$"},
+            "role": {"type": "string", "enum": ["writer", "log", "witness"]},
+            "name": {"type": ["string", "null"]},
+            "old": {"type": "string", "pattern": "^[0-9A-Za-z+/]{59}=$"},
+            "new": {"type": "string", "pattern": "^[0-9A-Za-z+/]{59}=$"},
+            "from": {"type": "integer", "minimum": 2},
+            "old_signature": {"type": "string"},
+            "new_signature": {"type": "string"}
+        },
+        "required": ["log", "role", "name", "old", "new", "from", "old_signature", "new_signature"]
+    };
     /// Any JSON object, kept as it was signed.
     Object = {"type": "object"};
 }

@@ -92,7 +92,7 @@ pub fn request(bytes: &[u8]) {
     assert_eq!(request.to_string().as_bytes(), bytes);
     let golden = golden();
     let LogPolicy { origin, keys, .. } = &golden.policy;
-    let log = KnownLog { origin: origin.clone(), keys: keys.clone() };
+    let log = KnownLog { origin: origin.clone(), keys: keys.iter().map(|key| key.key).collect() };
     let name: KeyName = "w".parse().expect("a name");
     let cosigner = Cosigner::new(name, PrivateKey::from_seed(&[9; 32]));
     let root = |size: u64| golden.roots.get(usize::try_from(size).ok()?).copied();
@@ -115,7 +115,8 @@ pub fn cosignature(bytes: &[u8]) {
     let golden = golden();
     let name = signature.name.as_str();
     let witnesses = golden.policy.witnesses.iter().map(|witness| witness.key);
-    let keys: Vec<PublicKey> = golden.policy.keys.iter().copied().chain(witnesses).collect();
+    let keys: Vec<PublicKey> =
+        golden.policy.keys.iter().map(|key| key.key).chain(witnesses).collect();
     for note in &golden.notes {
         for key in &keys {
             if cosigned_at(&signature, note.text(), name, key).is_some() {

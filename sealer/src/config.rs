@@ -1,15 +1,17 @@
 //! The configuration of the sealer.
 
 use crate::gap::PATIENCE;
+use crate::keys::LogKeys;
+use anyhow::Context as _;
 use archive::{Archive, ArchiveConfig, ArchiveError};
 use chassis::config::{Configured, ProcessConfig};
-use chassis::secret_file::{self, SecretFileError, read_key};
+use chassis::secret_file::{self, read_key};
 use event_log::LogConfig;
 use ledger::KeyName;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
-use trust::keys::{PrivateKey, PublicKey};
+use trust::keys::PublicKey;
 
 /// The configuration file.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +27,9 @@ pub struct SealerConfig {
     pub log: LogConfig,
     /// The log's private key, PKCS#8 PEM, readable by its owner only.
     pub log_key_file: PathBuf,
+    /// The log's keys before it, oldest first: what they signed up to their last sizes is the log's own.
+    #[serde(default)]
+    pub previous_keys: Vec<PreviousKey>,
     /// Where the sealed log is kept.
     pub archive: ArchiveConfig,
     /// Who cosigns the checkpoints.
@@ -40,6 +45,16 @@ pub struct SealerConfig {
     /// This is no log of production.
     #[serde(default)]
     pub development: bool,
+}
+
+/// A key of the log that was rotated.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PreviousKey {
+    /// Base64 of its SPKI DER.
+    pub spki: PublicKey,
+    /// The last size that it may have signed: the size of the newest checkpoint when it was rotated.
+    pub to_size: u64,
 }
 
 /// One witness.
@@ -62,9 +77,10 @@ impl Configured for SealerConfig {
 }
 
 impl SealerConfig {
-    /// Reads the log's key.
-    pub fn log_key(&self) -> Result<PrivateKey, SecretFileError> {
-        read_key(&self.log_key_file)
+    /// Reads the log's key, and takes in those before it.
+    pub fn log_keys(&self) -> anyhow::Result<LogKeys> {
+        let own = read_key(&self.log_key_file)?;
+        LogKeys::new(own, &self.previous_keys).context("the configured keys of the log are refused")
     }
 
     /// How long a lost message is waited for.

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod config;
 pub mod gap;
 pub mod heads;
+pub mod keys;
 pub mod losing;
 pub mod pauses;
 pub mod sealing;
@@ -21,5 +22,6 @@ pub mod standing;
 pub mod witnesses;
 
 pub use config::SealerConfig;
+pub use keys::LogKeys;
 pub use sealing::{Published, Sealer};
 pub use standing::{Refused, Standing};

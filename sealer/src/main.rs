@@ -26,7 +26,8 @@ async fn main() -> anyhow::Result<()> {
     let process = Process::<SealerConfig>::start("sealer", &arguments.config).await?;
     let sealing = process.ready("sealing");
     let config = &process.config;
-    let (key, archive) = (config.log_key()?, config.archive()?);
+    let (keys, archive) = (config.log_keys()?, config.archive()?);
+    let key = keys.own().clone();
     let gap_patience = config.gap_patience()?;
     let server = SpiffeId::new(&config.nats_id).context("nats_id is not a SPIFFE ID")?;
     let (url, source) = (&config.nats_url, process.identity.source());
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
     let mut witnesses = Witnesses::of(config, &key.public(), &archive)?;
     let (checkpoints, clock) = (Checkpoints::of(&log), process.clock.clone());
     let stopping = process.stopping();
-    let standing = Standing::find(&log, &checkpoints, &archive, &key, &stopping).await?;
+    let standing = Standing::find(&log, &checkpoints, &archive, &keys, &stopping).await?;
     let Some(standing) = standing else { return process.until_stopped().await };
     let now = u64::try_from(clock.now().datetime().timestamp()).unwrap_or_default();
     witnesses.agree_with(&standing.word(&config.log.origin, &key, now)?).await?;

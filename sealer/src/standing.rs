@@ -6,6 +6,7 @@
 
 use crate::batch::{Batch, BatchError, MOST_MESSAGES};
 use crate::heads::Heads;
+use crate::keys::LogKeys;
 use crate::pauses::Pauses;
 use archive::{Archive, ArchiveError, ObjectName};
 use bytes::Bytes;
@@ -54,6 +55,17 @@ pub enum Refused {
     Lost {
         /// The first one.
         sequence: u64,
+    },
+    /// The key would sign sizes that belong to the key before it.
+    #[error(
+        "the previous key of the log signs up to size {previous}, and the newest checkpoint here is {sealed}: \
+         previous_keys must end with the newest checkpoint"
+    )]
+    PreviousKey {
+        /// The last size of the previous key.
+        previous: u64,
+        /// The largest checkpoint.
+        sealed: u64,
     },
     /// The archive has not got what was sealed.
     #[error("the archive does not hold the {what} of size {size}: is it the archive of this log?")]
@@ -119,12 +131,12 @@ impl Standing {
         log: &Reader,
         checkpoints: &Checkpoints,
         archive: &Archive,
-        key: &PrivateKey,
+        keys: &LogKeys,
         stopping: &CancellationToken,
     ) -> Result<Option<Self>, Refused> {
         let mut pauses = Pauses::default();
         loop {
-            let finding = Search { log, checkpoints, archive, key };
+            let finding = Search { log, checkpoints, archive, keys };
             let found = tokio::select! {
                 () = stopping.cancelled() => return Ok(None),
                 found = finding.standing() => found,
@@ -159,7 +171,7 @@ struct Search<'a> {
     log: &'a Reader,
     checkpoints: &'a Checkpoints,
     archive: &'a Archive,
-    key: &'a PrivateKey,
+    keys: &'a LogKeys,
 }
 
 impl Search<'_> {
@@ -173,6 +185,10 @@ impl Search<'_> {
         found.sort_by_key(|note| note.as_ref().map_or(0, |note| note.claim().size));
         let largest = found.pop().flatten();
         let sealed = largest.as_ref().map(|note| note.claim().head());
+        let (previous, size) = (self.keys.previous_end(), sealed.map_or(0, |head| head.size));
+        if size < previous {
+            return Err(Refused::PreviousKey { previous, sealed: size });
+        }
         if let Some(head) = sealed {
             let last = self.log.last_sequence().await?;
             if last < head.size {
@@ -199,8 +215,7 @@ impl Search<'_> {
     fn ours(&self, place: &'static str, bytes: &[u8]) -> Result<CheckpointNote, Refused> {
         let foreign = |source| Refused::Foreign { place, source };
         let note = CheckpointNote::parse(bytes).map_err(foreign)?;
-        let keys = [self.key.public()];
-        note.is_signed_by(&self.log.identity().origin, &keys).map_err(foreign)?;
+        note.is_signed_by(&self.log.identity().origin, self.keys.accepted()).map_err(foreign)?;
         Ok(note)
     }
 
@@ -244,7 +259,9 @@ impl Search<'_> {
         let Some(bytes) = self.archive.get(&ObjectName::Heads { size }).await? else {
             return Ok(None);
         };
-        let Ok(heads) = Heads::parse(&bytes, self.key) else { return Ok(None) };
+        let keys = self.keys.accepted().iter().filter(|key| key.sizes.covers(size));
+        let heads = keys.into_iter().find_map(|key| Heads::parse(&bytes, &key.key).ok());
+        let Some(heads) = heads else { return Ok(None) };
         let head = self.note_of(size).await?.claim().head();
         if heads.head != head || heads.log != self.log.identity().origin {
             return Ok(None);

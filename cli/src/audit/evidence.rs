@@ -122,17 +122,16 @@ impl Evidence {
                 let (job, sequence) = (job.to_string(), commit.sequence);
                 self.applied.insert(key, AppliedRecord { job, fingerprint, sequence });
             }
+            // Only the first commit opens a log.
+            Event::Log(LogEvent::Opened(opened)) if commit.sequence == 1 => {
+                self.predecessor = opened.predecessor;
+            }
             Event::Change(_)
             | Event::Tenant(_)
             | Event::Principal(_)
             | Event::DataSource(_)
-            | Event::Agent(_) => {}
-            // Only the first commit opens a log.
-            Event::Log(LogEvent::Opened(opened)) => {
-                if commit.sequence == 1 {
-                    self.predecessor = opened.predecessor;
-                }
-            }
+            | Event::Agent(_)
+            | Event::Log(_) => {}
         }
     }
 }

@@ -100,7 +100,7 @@ mod tests {
             Stand::new(|t| t.evidence.predecessor = Some(predecessor.to_owned())).unwrap();
         let mut old = stand.policy.logs[0].clone();
         old.origin = "old.log".parse().unwrap();
-        old.keys = vec![PrivateKey::from_seed(&[1; 32]).public()];
+        old.keys = vec![PrivateKey::from_seed(&[1; 32]).public().into()];
         stand.policy.logs.push(old);
         stand
     }

@@ -70,6 +70,7 @@ fn record(report: &Report) -> Vec<String> {
     }
     lines.extend(report.completeness().map(|sentence| format!("  {sentence}")));
     lines.extend(report.caveats.iter().map(|caveat| format!("  {caveat}")));
+    lines.extend(report.weakened.iter().map(|weakened| format!("  {weakened}")));
     lines
 }
 

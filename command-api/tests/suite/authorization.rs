@@ -1,6 +1,6 @@
 //! Who may call which route: every route of the document times every caller. A new route without a case fails.
 
-use crate::world::{By, World};
+use crate::world::{By, ORIGIN, World};
 use anyhow::Context as _;
 use countersign_command_api::open_api_json;
 use domain::identity::{PrincipalKind, Role};
@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("create_principal", INSTALLATION),
     ("create_tenant", INSTALLATION),
     ("decide_approval", &["approver"]),
+    ("declare_gap", INSTALLATION),
     ("dispatch_job", WORKFLOW),
     ("draft_change", AUTHOR),
     ("enroll_agent", OPERATORS),
@@ -37,7 +38,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("release_lock", WORKFLOW),
     ("request_approval", WORKFLOW),
     ("request_lock", WORKFLOW),
+    ("revoke_key", INSTALLATION),
     ("revoke_token", INSTALLATION),
+    ("rotate_key", INSTALLATION),
     ("start_change", OPERATORS),
     ("submit_change", AUTHOR),
 ];
@@ -57,6 +60,7 @@ fn routes() -> anyhow::Result<BTreeMap<String, String>> {
         ] {
             path = path.replace(parameter, &format!("{prefix}_351b5bhc2sgz3tz31hgkwr5qz4"));
         }
+        path = path.replace("{log}", ORIGIN);
         assert!(!path.contains('{'), "{path}: which id?");
         let id = operations.pointer("/post/operationId").and_then(Value::as_str);
         Ok((path, id.context("no operation id")?.to_owned()))

@@ -27,10 +27,10 @@ use tower::ServiceExt as _;
 use trust::encoding::{Sha256Digest, to_base64};
 use trust::keys::PrivateKey;
 
-const ORIGIN: &str = "main.log.test";
+pub const ORIGIN: &str = "main.log.test";
 
 pub struct World {
-    stack: Stack,
+    pub stack: Stack,
     pub log: EventLog,
     pub router: Router,
     /// The same, as configured for production.
@@ -193,7 +193,7 @@ impl World {
     }
 }
 
-fn request(kind: &str, key: &str) -> Request {
+pub fn request(kind: &str, key: &str) -> Request {
     Request {
         command: CommandId::derived("command", &[SYSTEM_TENANT, kind, key]),
         kind: kind.to_owned(),

@@ -7,6 +7,7 @@
 //! (a note that names its own key or origin proves nothing: CVE-2022-39199).
 
 use crate::cosignature::{cosign, cosigned_at};
+use crate::interval::LogKey;
 use crate::name::Origin;
 use crate::note::{KeyName, Note, NoteError, NoteSignature, SignatureKind};
 use crate::policy::LogPolicy;
@@ -33,6 +34,9 @@ pub enum CheckpointError {
     /// None of the policy's keys for this log signed it.
     #[error("no key that the policy names for the log signed the checkpoint")]
     Unsigned,
+    /// Only keys that count at other sizes signed it: a rotated or revoked key that went on.
+    #[error("the key that signed the checkpoint does not count at size {0}")]
+    KeyInterval(u64),
     /// A line claims to be of a key that the policy names, and is not.
     #[error("the line of {0:?} is not that key's signature")]
     SignatureWrong(KeyName),
@@ -58,6 +62,7 @@ impl CheckpointError {
             Self::Size(_) => "checkpoint_size",
             Self::Origin(_) => "checkpoint_origin",
             Self::Unsigned => "checkpoint_unsigned",
+            Self::KeyInterval(_) => "checkpoint_key_interval",
             Self::SignatureWrong(_) => "checkpoint_signature_wrong",
             Self::Untimed => "checkpoint_untimed",
             Self::Quorum { .. } => "witness_quorum",
@@ -205,50 +210,62 @@ impl CheckpointNote {
         Ok(self.note.add(cosignature)?)
     }
 
-    /// Whether the log signed it: the origin and one of these keys. The first question of a witness, and all that
-    /// matters about a checkpoint that incriminates the log.
+    /// Whether the log signed it: the origin and one of these keys that counts at its size. The first question of a
+    /// witness, and all that matters about a checkpoint that incriminates the log.
     pub fn is_signed_by(
         &self,
         origin: &Origin,
-        keys: &[PublicKey],
+        keys: &[LogKey],
     ) -> Result<&Checkpoint, CheckpointError> {
         if self.checkpoint.origin != *origin {
             return Err(CheckpointError::Origin(self.checkpoint.origin.clone()));
         }
         let (text, name) = (self.note.text(), origin.as_str());
-        let mut is_signed = false;
+        let size = self.checkpoint.size;
+        let (mut is_signed, mut is_outside) = (false, false);
         for signature in self.note.signatures() {
-            for key in keys {
+            for LogKey { key, sizes } in keys {
                 if !signature.claims(name, SignatureKind::Plain, key) {
                     continue;
                 }
                 if !signature.verifies(text, name, key) {
                     return Err(CheckpointError::SignatureWrong(signature.name.clone()));
                 }
-                is_signed = true;
+                // Beside a key that counts, the line of one that does not is a stranger's: it spoils nothing.
+                is_signed |= sizes.covers(size);
+                is_outside |= !sizes.covers(size);
             }
         }
-        if is_signed { Ok(&self.checkpoint) } else { Err(CheckpointError::Unsigned) }
+        match (is_signed, is_outside) {
+            (true, _) => Ok(&self.checkpoint),
+            (false, true) => Err(CheckpointError::KeyInterval(size)),
+            (false, false) => Err(CheckpointError::Unsigned),
+        }
     }
 
     /// Whether the policy's keys and enough of its witnesses stand behind it.
     pub fn verify(self, policy: &LogPolicy) -> Result<VerifiedCheckpoint, CheckpointError> {
         self.is_signed_by(&policy.origin, &policy.keys)?;
         let origin = policy.origin.as_str();
+        let size = self.checkpoint.size;
         let mut times = Vec::new();
-        for key in &policy.keys {
-            times.extend(self.cosigned_by(origin, key)?);
+        for LogKey { key, sizes } in &policy.keys {
+            let time = self.cosigned_by(origin, key)?;
+            times.extend(time.filter(|_| sizes.covers(size)));
         }
         // Two keys during a rotation may both have set a time; the later one is when both had.
         let sealed_at = times.into_iter().max().ok_or(CheckpointError::Untimed)?;
         let mut cosigned: Vec<Cosigned> = Vec::new();
         let mut counted: Vec<&PublicKey> = Vec::new();
         for witness in &policy.witnesses {
-            // A log is not its own witness, and one key is one witness whatever its names.
-            if policy.keys.contains(&witness.key) || counted.contains(&&witness.key) {
+            // A log is not its own witness; one key is one witness whatever its names, and one name whatever its keys.
+            let is_log = policy.keys.iter().any(|log| log.key == witness.key);
+            let is_named = cosigned.iter().any(|one| one.witness.as_str() == witness.name);
+            if is_log || is_named || counted.contains(&&witness.key) {
                 continue;
             }
             let time = self.cosigned_by(&witness.name, &witness.key)?;
+            let time = time.filter(|_| witness.sizes.covers(size));
             if let (Some(unix_seconds), Ok(name)) = (time, witness.name.parse()) {
                 counted.push(&witness.key);
                 cosigned.push(Cosigned { witness: name, unix_seconds });

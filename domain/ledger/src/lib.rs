@@ -33,6 +33,7 @@ pub mod cosignature;
 pub mod fork;
 pub mod hash;
 pub mod identity;
+pub mod interval;
 mod judge;
 pub mod line;
 pub mod name;
@@ -40,6 +41,7 @@ pub mod note;
 mod nullable;
 pub mod policy;
 pub mod receipt;
+pub mod rotation;
 pub mod signature;
 pub mod subject;
 pub mod tree;
@@ -60,15 +62,17 @@ pub use cosignature::{cosign, cosigned_at};
 pub use fork::{Fork, ForkError};
 pub use hash::{CommitHash, HashTextError, RequestDigest};
 pub use identity::{LogIdentity, Writer};
+pub use interval::{LogKey, Sizes, Witness};
 pub use judge::Judge;
 pub use line::{Line, LineError};
 pub use name::{EventType, IdText, NameError, Origin, Slug, Word};
 pub use note::{KeyName, Note, NoteError, NoteSignature};
-pub use policy::{AgentAuthority, LogPolicy, Policy, PolicyError, RootPin, Witness};
+pub use policy::{AgentAuthority, LogPolicy, Policy, PolicyError, RootPin};
 pub use receipt::{
     MIN_POSITION_HEADER, POSITION_HEADER, Position, PositionMark, PositionMarkError, Receipt,
     ReceiptError,
 };
+pub use rotation::{KeyRole, KeyRotation, RotationError, SignedRotation};
 pub use signature::{HASH_HEADER, SIGNATURE_HEADER, SignedCommit, hash_is_signed, sign_hash};
 pub use subject::{Subject, SubjectError, blob_subject};
 pub use tree::{
@@ -77,5 +81,5 @@ pub use tree::{
 };
 pub use verify::{
     Bounds, Caveat, Expected, Fault, Finding, Kept, Report, Sealed, SealedTime, Severity, Times,
-    Verdict, Verifier, VerifyError, verify_bundle, verify_bundle_against, verify_commits,
+    Verdict, Verifier, VerifyError, Weakened, verify_bundle, verify_bundle_against, verify_commits,
 };

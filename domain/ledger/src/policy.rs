@@ -3,12 +3,12 @@
 //! Source: PROTOCOL.md section 1, "Evidence bundle".
 
 use crate::identity::{LogIdentity, Writer};
+use crate::interval::{LogKey, Sizes, Witness};
 use crate::name::{Origin, Slug};
 use crate::note::KeyName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use trust::encoding::{Sha256Digest, Timestamp};
-use trust::keys::PublicKey;
 use trust::strict::{self, StrictError};
 
 /// The value of `format`.
@@ -32,7 +32,16 @@ pub enum PolicyError {
     /// A writer's interval is empty or starts at 0.
     #[error("a writer of log {0} covers no sequence")]
     WriterInterval(Origin),
-    /// A key or a witness is named twice, or a log's key as its own witness.
+    /// A log's or a witness's key covers no size.
+    #[error("a key of log {0} covers no size")]
+    KeyInterval(Origin),
+    /// A key begins within the interval of the one before it and ends within it: no rotation leaves that. Most often
+    /// the end of the old key is forgotten.
+    #[error(
+        "a key of log {0} begins while another counts, and does not outlast it: end the old one"
+    )]
+    KeyOverlap(Origin),
+    /// A key is named twice, a witness's name other than by a rotation, or a log's key as its own witness.
     #[error("log {0} names a key or witness twice")]
     KeyTwice(Origin),
     /// A witness's name that no signed note can carry.
@@ -80,8 +89,8 @@ pub struct Policy {
 pub struct LogPolicy {
     /// The log.
     pub origin: Origin,
-    /// Keys that sign its checkpoints.
-    pub keys: Vec<PublicKey>,
+    /// Keys that sign its checkpoints, each for its sizes.
+    pub keys: Vec<LogKey>,
     /// Keys that sign its commits, each for its sequences.
     pub writers: Vec<Writer>,
     /// Who cosigns its checkpoints.
@@ -93,17 +102,6 @@ pub struct LogPolicy {
     /// Sequences that are known to be lost; ascending. One that a log holds all the same is a finding: either this
     /// file is wrong, or somebody filled the gap.
     pub gaps: Vec<u64>,
-}
-
-/// A witness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Witness {
-    /// Its name.
-    pub name: String,
-    /// Its key.
-    #[serde(rename = "spki")]
-    pub key: PublicKey,
 }
 
 /// A trust root, pinned by the digest of its payload.
@@ -204,21 +202,12 @@ impl LogPolicy {
         if self.writers.iter().any(empty) {
             return Err(PolicyError::WriterInterval(origin()));
         }
-        let keys: BTreeSet<_> = self.keys.iter().collect();
-        let names: BTreeSet<_> = self.witnesses.iter().map(|witness| &witness.name).collect();
-        let witness_keys: BTreeSet<_> = self.witnesses.iter().map(|witness| witness.key).collect();
-        let witnesses = self.witnesses.len();
-        if keys.len() != self.keys.len()
-            || names.len() != witnesses
-            || witness_keys.len() != witnesses
-            || self.keys.iter().any(|key| witness_keys.contains(key))
-        {
-            return Err(PolicyError::KeyTwice(origin()));
-        }
+        self.check_keys()?;
         if self.witnesses.iter().any(|witness| witness.name.parse::<KeyName>().is_err()) {
             return Err(PolicyError::WitnessName(origin()));
         }
-        if usize::try_from(self.witness_quorum).is_ok_and(|quorum| quorum > witnesses) {
+        let names: BTreeSet<_> = self.witnesses.iter().map(|witness| &witness.name).collect();
+        if usize::try_from(self.witness_quorum).is_ok_and(|quorum| quorum > names.len()) {
             return Err(PolicyError::WitnessQuorum(origin()));
         }
         let from_one = self.gaps.first().is_none_or(|first| *first >= 1);
@@ -227,5 +216,33 @@ impl LogPolicy {
         } else {
             Err(PolicyError::Gaps(origin()))
         }
+    }
+    /// Every key once, with an interval that holds something and that another one of its role does not swallow.
+    fn check_keys(&self) -> Result<(), PolicyError> {
+        let origin = || self.origin.clone();
+        let of_log = self.keys.iter().map(|key| (None, key.key, key.sizes));
+        let of_witnesses =
+            self.witnesses.iter().map(|witness| (Some(&witness.name), witness.key, witness.sizes));
+        let all: Vec<(Option<&String>, _, Sizes)> = of_log.chain(of_witnesses).collect();
+        let keys: BTreeSet<_> = all.iter().map(|(_, key, _)| key).collect();
+        if keys.len() != all.len() {
+            return Err(PolicyError::KeyTwice(origin()));
+        }
+        if all.iter().any(|(_, _, sizes)| sizes.is_empty()) {
+            return Err(PolicyError::KeyInterval(origin()));
+        }
+        for (n, (role, _, sizes)) in all.iter().enumerate() {
+            let others = all.iter().enumerate().filter(|(m, (other, ..))| *m != n && other == role);
+            for (_, (_, _, other)) in others {
+                // Two keys of a log may count side by side; a witness has one key, but for its rotation.
+                if role.is_some() && other.from == sizes.from {
+                    return Err(PolicyError::KeyTwice(origin()));
+                }
+                if sizes.swallows(other) {
+                    return Err(PolicyError::KeyOverlap(origin()));
+                }
+            }
+        }
+        Ok(())
     }
 }

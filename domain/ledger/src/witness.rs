@@ -11,6 +11,7 @@
 
 use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointNote};
 use crate::cosignature::{cosign, cosigned_at};
+use crate::interval::LogKey;
 use crate::name::Origin;
 use crate::note::{KeyName, MAX_NOTE_BYTES, Note, NoteSignature, SignatureKind, key_hash};
 use crate::tree::{Consistency, NodeHash, ProofError, TreeHead};
@@ -308,7 +309,8 @@ pub fn decide(
     cosigner: &Cosigner,
     now_unix_seconds: u64,
 ) -> Result<Granted, Refusal> {
-    let checkpoint = match request.note.is_signed_by(&log.origin, &log.keys) {
+    let keys: Vec<LogKey> = log.keys.iter().copied().map(LogKey::from).collect();
+    let checkpoint = match request.note.is_signed_by(&log.origin, &keys) {
         Ok(checkpoint) => checkpoint,
         Err(CheckpointError::Origin(_)) => return Err(Refusal::UnknownLog),
         Err(error) => return Err(Refusal::Unsigned(error)),

@@ -3,7 +3,7 @@
 mod workbench;
 
 use anyhow::Context as _;
-use countersign_ledger::policy::Witness;
+use countersign_ledger::Witness;
 use countersign_ledger::tree::{consistency_proof, inclusion_proof};
 use countersign_ledger::{
     Checkpoint, CheckpointError, CheckpointNote, CommitHash, Fork, ForkError, KeyName, LogPolicy,
@@ -21,12 +21,12 @@ fn key(seed: u8) -> PrivateKey {
 
 fn witness(number: u8) -> (Witness, PrivateKey) {
     let key = key(100 + number);
-    (Witness { name: format!("witness{number}.example"), key: key.public() }, key)
+    (Witness::always(format!("witness{number}.example"), key.public()), key)
 }
 
 fn policy(quorum: u32) -> anyhow::Result<LogPolicy> {
     let mut policy = Workbench::empty()?.policy().logs.remove(0);
-    policy.keys = vec![key(1).public()];
+    policy.keys = vec![key(1).public().into()];
     policy.witnesses = (1..=3).map(|number| witness(number).0).collect();
     policy.witness_quorum = quorum;
     Ok(policy)
@@ -88,7 +88,7 @@ fn a_quorum_is_met_by_different_witnesses_only() {
     doubled.add(cosign(&text, &"witness2.example".parse().unwrap(), &first_key, SEALED)).unwrap();
     assert_eq!(doubled.verify(&one_key), quorum(1));
     let mut own = policy(1).unwrap();
-    own.witnesses[0] = Witness { name: ORIGIN.to_owned(), key: key(1).public() };
+    own.witnesses[0] = Witness::always(ORIGIN, key(1).public());
     let error = CheckpointError::Quorum { found: 0, needed: 1 };
     assert_eq!(note.verify(&own), Err(error), "a log is not its own witness");
 }
@@ -224,7 +224,7 @@ fn a_past_that_the_later_tree_does_not_have_is_a_fork() {
     assert_eq!(fork.verify(&policy), Ok(()));
     // A stranger's key, and proofs that are spoilt or of the honest tree, prove nothing.
     let mut stranger = policy.clone();
-    stranger.keys = vec![key(3).public()];
+    stranger.keys = vec![key(3).public().into()];
     assert!(matches!(fork.verify(&stranger), Err(ForkError::Checkpoint { .. })));
     let mut spoilt = past.clone();
     spoilt.1.path[0] = NodeHash::from_bytes([0; 32]);

@@ -127,7 +127,7 @@ proptest! {
         let writers = keys.iter().map(|key| Writer { key: *key, from_sequence, to_sequence }).collect();
         let log = policy.logs.remove(0);
         policy.logs.push(LogPolicy {
-            keys, writers, gaps, witness_quorum: quorum, max_merge_delay_seconds: delay, ..log
+            keys: keys.into_iter().map(Into::into).collect(), writers, gaps, witness_quorum: quorum, max_merge_delay_seconds: delay, ..log
         });
         let sha256 = Sha256Digest::from_bytes(sha256);
         policy.roots.push(RootPin { tenant: "acme".parse().unwrap(), version, sha256 });

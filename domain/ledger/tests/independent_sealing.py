@@ -46,22 +46,35 @@ def parse_note(data):
         raise Wrong(f"not a checkpoint: {error}") from None
 
 
+def covers(entry, size):
+    """Whether the key of a policy counts at this size."""
+    last = entry.get("to_size")
+    return entry.get("from_size", 0) <= size and (last is None or size <= last)
+
+
 def believed(data, policy):
     """Size, root and whether enough witnesses cosigned, if the policy's log signed."""
     text, signatures, origin, size, root = parse_note(data)
     need(origin == policy["origin"], "another log")
-    keys = [key_of(spki) for spki in policy["keys"]]
-    need(any(plain(text, signatures, origin, key) for key in keys), "no key of the policy signed")
-    need(any(cosigned(text, signatures, origin, key) is not None for key in keys), "no time on it")
+    keys = [key_of(entry["spki"] if isinstance(entry, dict) else entry) for entry in policy["keys"]]
+    counting = [key for entry, key in zip(policy["keys"], keys) if not isinstance(entry, dict) or covers(entry, size)]
+    need(any(plain(text, signatures, origin, key) for key in counting), "no key of the policy signed that counts here")
+    need(any(cosigned(text, signatures, origin, key) is not None for key in counting), "no time on it")
     for name, hash, body in signatures:
         known = [(origin, key) for key in keys] + [(w["name"], key_of(w["spki"])) for w in policy["witnesses"]]
         for other, key in known:
             for kind, check in ((1, plain), (4, cosigned)):
                 if name == other and hash == key_hash(name, kind, key):
                     need(check(text, [(name, hash, body)], name, key) not in (False, None), "a known key's line is wrong")
-    witnesses = {key_of(w["spki"]) for w in policy["witnesses"]
-                 if cosigned(text, signatures, w["name"], key_of(w["spki"])) is not None}
-    return size, root, len(witnesses - set(keys)) >= policy["witness_quorum"]
+    witnesses = {(w["name"], key_of(w["spki"])) for w in policy["witnesses"]
+                 if covers(w, size) and cosigned(text, signatures, w["name"], key_of(w["spki"])) is not None}
+    # One name is one witness, and one key is one witness; a log is not its own.
+    names, used = set(), set(keys)
+    for name, key in sorted(witnesses):
+        if name not in names and key not in used:
+            names.add(name)
+            used.add(key)
+    return size, root, len(names) >= policy["witness_quorum"]
 
 
 def read_proofs(folder):

@@ -128,7 +128,10 @@ fn keys_hashes_signatures_and_the_receipt_are_as_told() {
     assert!(text.contains(&format!("They have {a}, {b} and {c} bytes.")));
     let log_policy = &policy.logs[0];
     assert_eq!(log_policy.writers, bench.identity().writers);
-    assert_eq!((log_policy.keys[0], log_policy.witnesses[0].key), (log.public(), witness.public()));
+    assert_eq!(
+        (log_policy.keys[0].key, log_policy.witnesses[0].key),
+        (log.public(), witness.public())
+    );
     assert_eq!(examples.text("writer-id").unwrap(), writer.id().to_string());
     let hashes = texts(commits.iter().map(|commit| commit.hash));
     assert_eq!(examples.lines("hashes").unwrap(), hashes);

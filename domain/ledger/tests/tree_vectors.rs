@@ -6,7 +6,7 @@
 mod workbench;
 
 use anyhow::{Context as _, ensure};
-use countersign_ledger::policy::Witness;
+use countersign_ledger::Witness;
 use countersign_ledger::tree::{consistency_proof, inclusion_proof};
 use countersign_ledger::{
     Checkpoint, CheckpointNote, CommitHash, LeafRecord, LogPolicy, NodeHash, ProofLine, TreeHead,
@@ -43,10 +43,9 @@ fn read() -> anyhow::Result<Value> {
 
 fn policy() -> anyhow::Result<LogPolicy> {
     let mut policy = Workbench::empty()?.policy().logs.remove(0);
-    policy.keys = vec![PrivateKey::from_seed(LOG_SEED).public()];
-    let witness = |(name, seed): (&str, &[u8; 32])| Witness {
-        name: name.to_owned(),
-        key: PrivateKey::from_seed(seed).public(),
+    policy.keys = vec![PrivateKey::from_seed(LOG_SEED).public().into()];
+    let witness = |(name, seed): (&str, &[u8; 32])| {
+        Witness::always(name, PrivateKey::from_seed(seed).public())
     };
     policy.witnesses = WITNESS_SEEDS.map(witness).to_vec();
     policy.witness_quorum = 2;

@@ -156,20 +156,50 @@ async fn command_api_is_the_only_publisher_of_the_log() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What changes, empties, ends or replaces a stream, or takes messages out of it.
+const CHANGES: [&str; 9] = [
+    "UPDATE",
+    "DELETE",
+    "PURGE",
+    "RESTORE",
+    "MSG.DELETE",
+    "CREATE",
+    "SNAPSHOT",
+    "LEADER.STEPDOWN",
+    "PEER.REMOVE",
+];
+const RECORD: [&str; 3] = ["CS_LOG_main", "CS_BLOBS_main", "CS_CHECKPOINTS_main"];
+
 #[tokio::test]
 async fn only_the_operator_may_change_the_streams_of_the_log() -> anyhow::Result<()> {
     let stack = stand::stack().await?;
-    for service in [identities::COMMAND_API, identities::SEALER] {
+    for service in [
+        identities::COMMAND_API,
+        identities::SEALER,
+        identities::WORKFLOWS,
+        identities::PROJECTIONS,
+        identities::QUERY_API,
+        identities::SCENARIO,
+    ] {
         let connection = stack.connect_service(service).await?;
-        for call in ["UPDATE", "DELETE", "PURGE", "RESTORE", "MSG.DELETE", "CREATE", "SNAPSHOT"] {
-            let subject = format!("$JS.API.STREAM.{call}.CS_LOG_main");
+        for (stream, call) in RECORD.iter().flat_map(|stream| CHANGES.map(|call| (stream, call))) {
+            let subject = format!("$JS.API.STREAM.{call}.{stream}");
             assert!(refuses_publish(&connection, &subject).await?, "{service}: {subject}");
         }
         assert!(refuses_subscribe(&connection, "cs.log.>").await?);
-        assert!(refuses_publish(&connection, "cs.jobs.acme.site-a.x").await?);
+        let may_dispatch = [identities::WORKFLOWS, identities::SCENARIO].contains(&service);
+        let refused = refuses_publish(&connection, "cs.jobs.acme.site-a.x").await?;
+        assert_eq!(refused, !may_dispatch, "{service}");
     }
     let api = stack.connect_service(identities::COMMAND_API).await?;
     assert!(refuses_publish(&api, "cs.checkpoints.main").await?);
+    // The operators of the other accounts reach the mirrors and the jobs, and no stream of the record itself.
+    for operator in [identities::CONTROL_OPERATOR, identities::AGENTS_OPERATOR] {
+        let connection = stack.connect_service(operator).await?;
+        for subject in ["log.API.STREAM.UPDATE.CS_LOG_main", "log.API.STREAM.DELETE.CS_LOG_main"] {
+            assert!(refuses_publish(&connection, subject).await?, "{operator}: {subject}");
+        }
+    }
     Ok(())
 }
 

@@ -3,10 +3,12 @@
 use domain::identity::{PrincipalKind, Role};
 use domain::ids::{ApprovalId, ChangeId, JobId, PrincipalId};
 use domain::vocabulary::{Found, PolicyRef, RootRef, Stage, Start};
+use ledger::{KeyRole, Origin};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use trust::encoding::{Sha256Digest, Timestamp};
+use trust::keys::PublicKey;
 use utoipa::ToSchema;
 
 /// `POST /v1/tenants`
@@ -60,6 +62,61 @@ pub struct RevokeToken {
 pub struct PublishTrustRoot {
     /// Base64 of the signed `root.v1` envelope.
     pub envelope: String,
+}
+
+/// `POST /v1/logs/{log}/key-rotations`: the file that `countersign key rotate` writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// The log's origin.
+    #[schema(value_type = String)]
+    pub log: Origin,
+    /// `writer`, `log` or `witness`.
+    #[schema(value_type = String)]
+    pub role: KeyRole,
+    /// Which witness; null for the log's own keys.
+    pub name: Option<String>,
+    /// The old key, base64 of SPKI DER.
+    #[schema(value_type = String)]
+    pub old: PublicKey,
+    /// The new key.
+    #[schema(value_type = String)]
+    pub new: PublicKey,
+    /// The first sequence (writer) or size (log, witness) of the new key.
+    pub from: u64,
+    /// `<key id> <base64>` by the old key.
+    pub old_signature: String,
+    /// `<key id> <base64>` by the new key.
+    pub new_signature: String,
+}
+
+/// `POST /v1/logs/{log}/key-revocations`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeKey {
+    /// `writer`, `log` or `witness`.
+    #[schema(value_type = String)]
+    pub role: KeyRole,
+    /// Which witness; null for the log's own keys.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The key, base64 of SPKI DER.
+    #[schema(value_type = String)]
+    pub spki: PublicKey,
+    /// The last sequence (writer) or size (log, witness) at which it is trusted.
+    pub last_trusted: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /v1/logs/{log}/gaps`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeclareGap {
+    /// The lost sequences, ascending, at most 1,000.
+    pub sequences: Vec<u64>,
+    /// Why.
+    pub reason: String,
 }
 
 /// `POST /v1/agents`

@@ -26,6 +26,7 @@ mod reader;
 mod recorded;
 mod recording;
 mod restorer;
+mod settings;
 mod store;
 
 pub use append::EventLog;

@@ -5,14 +5,22 @@
 use async_nats::jetstream::stream::Config;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 use crate::Connection;
 use crate::batch::{ReadError, last_of_each};
 use crate::streams::{agents_stream, control_streams, origin_streams};
 use crate::subjects::{self, NameError};
+use crate::weakness::Weakness;
 
 /// The server's code for a stream that is not there.
 const STREAM_NOT_FOUND: u64 = 10_059;
+/// In place of a setting: there is no such stream.
+pub const MISSING: &str = "stream_missing";
+/// The longest value of a setting that is shown whole, bytes.
+const LONGEST_SHOWN: usize = 1_024;
+/// The most settings that are shown.
+const MOST_SHOWN: usize = 200;
 
 /// Why an account could not be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +85,18 @@ pub struct Inspected {
     pub found: Option<StreamFound>,
 }
 
+/// How one stream of the record is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// Its name.
+    pub name: String,
+    /// Every setting that says something, as JSON text; of a long value the beginning and its length. Empty if the
+    /// stream is missing.
+    pub settings: BTreeMap<String, String>,
+    /// What differs from the wanted configuration and lets messages be lost, erased or come from elsewhere.
+    pub weaknesses: Vec<Difference>,
+}
+
 /// A durable consumer as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Durable {
@@ -106,6 +126,23 @@ pub async fn log(
     replicas: usize,
 ) -> Result<Vec<Inspected>, InspectError> {
     inspect(operator, origin_streams(shard, replicas)?).await
+}
+
+/// Looks at how the streams of the record are configured: the log, its blobs and checkpoints. Whoever may read them may
+/// ask. How many replicas there should be it cannot know, and takes those that there are.
+pub async fn record(connection: &Connection, shard: &str) -> Result<Vec<Configured>, InspectError> {
+    let mut configured = Vec::new();
+    for wanted in origin_streams(shard, 1)? {
+        let name = wanted.name.clone();
+        let what = format!("the stream {name}");
+        let subject = format!("$JS.API.STREAM.INFO.{name}");
+        let answer = ask(connection, &what, subject, &json!({})).await?;
+        configured.push(match answer {
+            Some(answer) => configured_as(answer.get("config").unwrap_or(&Value::Null), wanted),
+            None => Configured { name, settings: BTreeMap::new(), weaknesses: vec![missing()] },
+        });
+    }
+    Ok(configured)
 }
 
 /// Looks at the mirrors, jobs, results and positions. `operator` is the CTL account's operator.
@@ -203,6 +240,33 @@ fn found(name: &str, answer: &Value, wanted: &Config) -> StreamFound {
     }
 }
 
+fn configured_as(existing: &Value, mut wanted: Config) -> Configured {
+    let replicas = existing.get("num_replicas").and_then(Value::as_u64);
+    let replicas = replicas.and_then(|replicas| usize::try_from(replicas).ok());
+    wanted.num_replicas = replicas.unwrap_or(wanted.num_replicas);
+    let name = wanted.name.clone();
+    let wanted = serde_json::to_value(wanted).unwrap_or_default();
+    let weak = |difference: &Difference| Weakness::of(&difference.field).is_some();
+    let weaknesses = differences(existing, &wanted).into_iter().filter(weak).collect();
+    let settings = fields(existing).into_iter().take(MOST_SHOWN);
+    let settings = settings.map(|(field, value)| (field, shown(&value.to_string()))).collect();
+    Configured { name, settings, weaknesses }
+}
+
+/// A setting can be as long as a message: a commit must hold them all.
+fn shown(value: &str) -> String {
+    if value.len() <= LONGEST_SHOWN {
+        return value.to_owned();
+    }
+    let begins: String = value.chars().take(LONGEST_SHOWN / 4).collect();
+    format!("{begins}... ({} bytes)", value.len())
+}
+
+fn missing() -> Difference {
+    let (existing, wanted) = ("null".to_owned(), "true".to_owned());
+    Difference { field: MISSING.to_owned(), existing, wanted }
+}
+
 /// `None` if there is no such stream.
 async fn ask(
     operator: &Connection,
@@ -282,6 +346,23 @@ mod tests {
         assert_eq!(named, ["allow_oblivion", "discard", "max_age"]);
         let discard = found.iter().find(|one| one.field == "discard").unwrap();
         assert_eq!((discard.existing.as_str(), discard.wanted.as_str()), ("\"old\"", "\"new\""));
+    }
+
+    #[test]
+    fn what_weakens_the_record_is_told_apart_from_what_only_differs() {
+        let wanted = || origin_streams("main", 1).unwrap()[0].clone();
+        let mut existing = serde_json::to_value(Config { num_replicas: 3, ..wanted() }).unwrap();
+        let good = configured_as(&existing, wanted());
+        assert_eq!(good.weaknesses, [], "replicas are as there are");
+        assert_eq!(good.settings.get("discard").unwrap(), "\"new\"");
+        for (field, value) in [("max_msgs", json!(10)), ("description", json!("d".repeat(9_000)))] {
+            existing[field] = value;
+        }
+        existing["discard"] = json!("old");
+        let weak = configured_as(&existing, wanted());
+        let fields: Vec<_> = weak.weaknesses.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, ["discard", "max_msgs"]);
+        assert!(weak.settings.get("description").unwrap().ends_with("(9002 bytes)"));
     }
 
     #[test]

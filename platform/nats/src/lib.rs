@@ -12,6 +12,7 @@ pub mod rebuild;
 mod stream_check;
 pub mod streams;
 pub mod subjects;
+pub mod weakness;
 
 pub use batch::{Batch, ReadError, StoredMessage};
 pub use connection::{Connection, ConnectionError, ConnectionEvent};
@@ -21,3 +22,4 @@ pub use queues::{AgentQueue, Delivery, JobQueue, PublishFailure, QueueError, Res
 pub use rebuild::RebuildError;
 pub use streams::ProvisionError;
 pub use subjects::{NameError, ResultKind};
+pub use weakness::Weakness;

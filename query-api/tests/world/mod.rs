@@ -216,7 +216,7 @@ impl World {
     pub fn policy(&self) -> LogPolicy {
         LogPolicy {
             origin: self.identity().origin,
-            keys: vec![log_key().public()],
+            keys: vec![log_key().public().into()],
             writers: self.identity().writers,
             witnesses: Vec::new(),
             witness_quorum: 0,

@@ -7,6 +7,7 @@ mod gaps;
 mod killed;
 mod refusing;
 mod restored;
+mod rotated;
 mod successor;
 mod witness;
 mod witnessed;

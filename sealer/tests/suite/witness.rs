@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use devkit::workspace::Binaries;
 use devkit::{Child, Program};
 use ledger::witness::{Cosigner, Request, origin_hash, read_size};
-use ledger::{CheckpointNote, LogPolicy, NoteSignature, cosigned_at, policy};
+use ledger::{CheckpointNote, LogPolicy, NoteSignature, cosigned_at};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trust::keys::PrivateKey;
@@ -118,8 +118,8 @@ impl Witness {
     }
 
     /// As it stands in a verifier's policy file.
-    pub fn trusted(&self) -> policy::Witness {
-        policy::Witness { name: self.name.clone(), key: self.key.public() }
+    pub fn trusted(&self) -> ledger::Witness {
+        ledger::Witness::always(self.name.clone(), self.key.public())
     }
 
     pub fn cosigner(&self) -> anyhow::Result<Cosigner> {

@@ -53,7 +53,7 @@ pub fn identity() -> anyhow::Result<LogIdentity> {
 pub fn policy() -> anyhow::Result<LogPolicy> {
     Ok(LogPolicy {
         origin: origin()?,
-        keys: vec![log_key().public()],
+        keys: vec![log_key().public().into()],
         writers: identity()?.writers,
         witnesses: Vec::new(),
         witness_quorum: 0,
@@ -116,13 +116,18 @@ impl World {
         let connection = stack.connect_service(COMMAND_API).await?;
         let log = EventLog::open(&connection, identity()?, writer()).await?;
         let reader = Reader::new(&stack.connect_service(SEALER).await?, identity()?);
-        devkit::folder::write_private(
-            &folder.path().join("log.pem"),
-            log_key().to_pem()?.as_bytes(),
-        )?;
         let archive_dir = folder.path().join("archive");
         std::fs::create_dir(&archive_dir)?;
-        Ok(Self { stack, log, reader, folder, archive_dir })
+        let world = Self { stack, log, reader, folder, archive_dir };
+        world.use_log_key(&log_key())?;
+        Ok(world)
+    }
+
+    /// Sealers that start from now on sign with this key.
+    pub fn use_log_key(&self, key: &PrivateKey) -> anyhow::Result<()> {
+        let path = self.folder.path().join("log.pem");
+        devkit::folder::write_private(&path, key.to_pem()?.as_bytes())?;
+        Ok(())
     }
 
     pub fn archive(&self) -> anyhow::Result<Archive> {
@@ -182,6 +187,13 @@ impl World {
         self.sealer_before(name, archive, 0, &[])
     }
 
+    /// As [`Self::sealer`], after another key of the log signed up to size `last`.
+    pub fn sealer_after(&self, name: &str, old: &PrivateKey, last: u64) -> anyhow::Result<Child> {
+        let spki = old.public();
+        let more = format!("[[previous_keys]]\nspki = \"{spki}\"\nto_size = {last}\n");
+        self.started(name, &self.archive_dir, 0, &more)
+    }
+
     /// As [`Self::sealer_over`], with witnesses of whom so many must cosign.
     pub fn sealer_before(
         &self,
@@ -190,13 +202,33 @@ impl World {
         quorum: usize,
         witnesses: &[&Witness],
     ) -> anyhow::Result<Child> {
+        let mut more = String::new();
+        for witness in witnesses {
+            writeln!(
+                more,
+                "[[witness]]\nname = \"{}\"\nspki = \"{}\"\nurl = \"{}\"",
+                witness.name,
+                witness.key.public(),
+                witness.url(),
+            )?;
+        }
+        self.started(name, archive, quorum, &more)
+    }
+
+    fn started(
+        &self,
+        name: &str,
+        archive: &std::path::Path,
+        quorum: usize,
+        more: &str,
+    ) -> anyhow::Result<Child> {
         let folder = self.folder.path();
-        let mut text = format!(
+        let text = format!(
             "witness_quorum = {quorum}\ngap_patience_seconds = 1\ndevelopment = true\nnats_url = \"{}\"\nnats_id = \"{}\"\nlog_key_file = \"{}\"\n\
              [archive]\nurl = \"file://{}\"\n\
              [process]\nops_listen = \"127.0.0.1:0\"\nspiffe_socket = \"{}\"\ntrust_domain = \"{TRUST_DOMAIN}\"\nlog_format = \"json\"\n\
              [log]\norigin = \"{ORIGIN}\"\nshard = \"{SHARD}\"\n\
-             [[log.writers]]\nspki = \"{}\"\nfrom_sequence = 1\n",
+             [[log.writers]]\nspki = \"{}\"\nfrom_sequence = 1\n{more}",
             self.stack.nats_url(),
             service(NATS)?,
             folder.join("log.pem").display(),
@@ -204,15 +236,6 @@ impl World {
             self.stack.service_endpoint(SEALER)?,
             writer().public(),
         );
-        for witness in witnesses {
-            writeln!(
-                text,
-                "[[witness]]\nname = \"{}\"\nspki = \"{}\"\nurl = \"{}\"",
-                witness.name,
-                witness.key.public(),
-                witness.url(),
-            )?;
-        }
         let config = folder.join(format!("{name}.toml"));
         devkit::folder::write_private(&config, text.as_bytes())?;
         self.sealer_of(name)

@@ -3,13 +3,13 @@
 use super::memory::Memory;
 use anyhow::Context as _;
 use fastrand::Rng;
-use ledger::policy::{POLICY_FORMAT, Witness};
+use ledger::policy::POLICY_FORMAT;
 use ledger::tree::inclusion_proof;
 use ledger::{
     Actor, ActorKind, AggregateRef, Auth, BlobRef, Checkpoint, CheckpointNote, CommandRef, Commit,
     CommitHash, Envelope, EventEntry, Head, IdText, Line, LogPolicy, Manifest, Origin, Policy,
     ProofLine, Receipt, RequestDigest, SPEC, Scope, Slug, Stored, TilePath, Tree, TreeHead,
-    VerifiedCheckpoint, Writer, blob_file, cosign,
+    VerifiedCheckpoint, Witness, Writer, blob_file, cosign,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -301,13 +301,12 @@ impl Log {
 
 fn policy(origin: &Origin, keys: &Keys, rotated: u64) -> Policy {
     let [first, second] = &keys.writers;
-    let witness =
-        |(name, key): &(&str, PrivateKey)| Witness { name: (*name).to_owned(), key: key.public() };
+    let witness = |(name, key): &(&str, PrivateKey)| Witness::always(*name, key.public());
     Policy {
         format: POLICY_FORMAT.to_owned(),
         logs: vec![LogPolicy {
             origin: origin.clone(),
-            keys: vec![keys.log.public()],
+            keys: vec![keys.log.public().into()],
             writers: vec![
                 Writer { key: first.public(), from_sequence: 1, to_sequence: Some(rotated) },
                 Writer { key: second.public(), from_sequence: rotated + 1, to_sequence: None },

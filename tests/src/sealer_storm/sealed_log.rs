@@ -15,7 +15,7 @@ use event_log::{Checkpoints, EventLog, Reader, Request, Restorer, Target, open_l
 use fastrand::Rng;
 use ledger::{
     CheckpointNote, CommitHash, HASH_HEADER, LogIdentity, LogPolicy, NodeHash, Policy,
-    RequestDigest, SIGNATURE_HEADER, Stored, Tree, Witness, Writer,
+    RequestDigest, SIGNATURE_HEADER, Sizes, Stored, Tree, Witness, Writer,
 };
 use nats::{Connection, StoredMessage, batch, rebuild, subjects};
 use serde::Deserialize;
@@ -62,10 +62,10 @@ fn identity() -> anyhow::Result<LogIdentity> {
 }
 
 fn policy() -> anyhow::Result<LogPolicy> {
-    let witness = Witness { name: WITNESS.to_owned(), key: key(9).public() };
+    let witness = Witness { name: WITNESS.to_owned(), key: key(9).public(), sizes: Sizes::ALL };
     Ok(LogPolicy {
         origin: ORIGIN.parse()?,
-        keys: vec![key(7).public()],
+        keys: vec![key(7).public().into()],
         writers: identity()?.writers,
         witnesses: vec![witness],
         witness_quorum: 1,

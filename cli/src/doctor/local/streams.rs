@@ -2,8 +2,8 @@
 
 use super::AccountFacts;
 use crate::doctor::finding::{Finding, or_ok};
-use nats::Difference;
 use nats::inspect::{Inspected, StreamFound};
+use nats::{Difference, Weakness};
 
 /// The codes, in the order of their good findings.
 const LOSES: &str = "doctor.stream_loses";
@@ -54,32 +54,13 @@ fn weakened(account: &str, stream: &str, difference: &Difference, mend: &str) ->
     let said = format!(
         "the stream {stream} of account {account} has {field} = {existing}, but {wanted} is wanted"
     );
-    match field.as_str() {
-        "max_age"
-        | "max_msgs"
-        | "max_bytes"
-        | "max_msgs_per_subject"
-        | "max_msg_size"
-        | "discard"
-        | "discard_new_per_subject"
-        | "retention"
-        | "storage"
-        | "num_replicas" => Finding::problem(LOSES, format!("{said}: messages can be lost"), mend),
-        "deny_delete"
-        | "deny_purge"
-        | "allow_rollup_hdrs"
-        | "allow_msg_ttl"
-        | "subject_delete_marker_ttl" => {
-            Finding::problem(ERASABLE, format!("{said}: messages can be erased"), mend)
-        }
-        "subjects" | "sources" | "mirror" | "republish" | "subject_transform" | "no_ack"
-        | "sealed" | "first_seq" => Finding::problem(
-            SOURCES,
-            format!("{said}: messages can come from elsewhere, or not come"),
-            mend,
-        ),
-        _ => Finding::warning(DIFFERS, said, mend),
-    }
+    let Some(weakness) = Weakness::of(field) else { return Finding::warning(DIFFERS, said, mend) };
+    let code = match weakness {
+        Weakness::Loses => LOSES,
+        Weakness::Erasable => ERASABLE,
+        Weakness::Sources => SOURCES,
+    };
+    Finding::problem(code, format!("{said}: {weakness}"), mend)
 }
 
 /// A record starts with 1 and has no holes.
@@ -144,6 +125,7 @@ mod tests {
             ("discard", LOSES, Severity::Problem),
             ("retention", LOSES, Severity::Problem),
             ("storage", LOSES, Severity::Problem),
+            ("persist_mode", LOSES, Severity::Problem),
             ("deny_delete", ERASABLE, Severity::Problem),
             ("deny_purge", ERASABLE, Severity::Problem),
             ("allow_rollup_hdrs", ERASABLE, Severity::Problem),

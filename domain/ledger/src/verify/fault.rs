@@ -1,5 +1,6 @@
 //! Everything that a verification can find wrong, with its stable code and how bad it is.
 
+use super::keys::{Entries, RecordedRotationError};
 use crate::blob::BlobError;
 use crate::bundle::Scope;
 use crate::checkpoint::CheckpointError;
@@ -8,6 +9,7 @@ use crate::hash::CommitHash;
 use crate::line::LineError;
 use crate::name::Origin;
 use crate::receipt::ReceiptError;
+use crate::rotation::KeyRole;
 use crate::tree::{NodeHash, ProofError, ProofLineError};
 use serde::Serialize;
 use trust::encoding::Sha256Digest;
@@ -201,6 +203,29 @@ pub enum Fault {
         /// The hash here.
         found: CommitHash,
     },
+    /// A rotation is recorded that the old or the new key did not sign, or that rotates another key than the one in force.
+    #[error("the recorded rotation of a key is none")]
+    RotationInvalid(#[source] RecordedRotationError),
+    /// A rotation that the policy does not know.
+    #[error(
+        "a key was rotated, and the policy file does not know the new one; if your own source says the same, it needs {0}"
+    )]
+    RotationUnknown(Entries),
+    /// The policy trusts one of the keys where the log says that the other one counts.
+    #[error(
+        "the log rotated its {role} key from {from} on, and the policy file has another interval: one of them is wrong"
+    )]
+    RotationContradicted {
+        /// What the key is for.
+        role: KeyRole,
+        /// The first sequence or size of the new key.
+        from: u64,
+    },
+    /// A revocation that the policy does not know.
+    #[error(
+        "a key was revoked that the policy file goes on to trust; if your own source says the same, it needs {0}"
+    )]
+    RevocationUnknown(Entries),
     /// A kept receipt names a sequence that is not here.
     #[error("a kept receipt names this sequence, and it is not here")]
     ReceiptMissing,
@@ -245,6 +270,10 @@ impl Fault {
             Self::ReceiptInvalid(_) => "receipt_invalid",
             Self::ReceiptContradicted { .. } => "receipt_contradicted",
             Self::ReceiptMissing => "receipt_missing",
+            Self::RotationInvalid(_) => "rotation_invalid",
+            Self::RotationUnknown(_) => "rotation_unknown",
+            Self::RotationContradicted { .. } => "rotation_contradicted",
+            Self::RevocationUnknown(_) => "revocation_unknown",
         }
     }
 
@@ -267,6 +296,9 @@ impl Fault {
             | Self::Unproven
             | Self::ProofUnused
             | Self::ScopeEmpty(_)
+            | Self::RotationUnknown(_)
+            | Self::RotationContradicted { .. }
+            | Self::RevocationUnknown(_)
             | Self::ReceiptMissing => Severity::Incompleteness,
             Self::Line(_)
             | Self::Condemned(_)
@@ -287,6 +319,7 @@ impl Fault {
             | Self::ProofWrong(_)
             | Self::OutOfScope(_)
             | Self::ReceiptInvalid(_)
+            | Self::RotationInvalid(_)
             | Self::ReceiptContradicted { .. } => Severity::Tampering,
         }
     }

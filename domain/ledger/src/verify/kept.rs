@@ -45,6 +45,12 @@ impl Verifier {
                 self.clocks.add(&verified);
                 Some(Sealed::of(&verified))
             }
+            Err(CheckpointError::Unsigned) => {
+                if let Ok(note) = parsed {
+                    self.put_off(note);
+                }
+                None
+            }
             Err(error) => {
                 // The log did sign it: it binds the log, though it may have signed another one too.
                 let is_signed = matches!(error, CheckpointError::Quorum { .. });
@@ -138,6 +144,7 @@ impl Verifier {
         } else {
             self.end_of_part();
         }
+        self.settle();
         self.end_of_expected();
         let missing: Vec<_> = self.receipts.keys().copied().collect();
         for sequence in missing {
@@ -207,7 +214,7 @@ impl Verifier {
 }
 
 impl Sealed {
-    fn of(verified: &VerifiedCheckpoint) -> Self {
+    pub(super) fn of(verified: &VerifiedCheckpoint) -> Self {
         Self {
             size: verified.head().size,
             root: verified.head().root,
@@ -218,7 +225,7 @@ impl Sealed {
     }
 
     /// A checkpoint that the log signed, and too few witnesses.
-    fn unwitnessed(note: &CheckpointNote) -> Self {
+    pub(super) fn unwitnessed(note: &CheckpointNote) -> Self {
         let TreeHead { size, root } = note.claim().head();
         Self { size, root, sealed_at: None, cosigned: Vec::new(), is_witnessed: false }
     }

@@ -12,6 +12,7 @@ mod evidence;
 mod expected;
 mod fault;
 mod kept;
+mod keys;
 mod links;
 mod order;
 mod proofs;
@@ -24,11 +25,12 @@ pub use evidence::{
 };
 pub use expected::Expected;
 pub use fault::{Fault, Severity};
-pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict};
+pub use keys::{Entries, RecordedRotationError};
+pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict, Weakened};
 pub use times::{Bounds, CLOCK_TOLERANCE_SECONDS, SealedTime, Times};
 
 use crate::bundle::Scope;
-use crate::condemn::Commit;
+use crate::condemn::{Commit, Reason};
 use crate::hash::CommitHash;
 use crate::judge::Judge;
 use crate::line::Line;
@@ -37,6 +39,7 @@ use crate::policy::{LogPolicy, Policy, PolicyError};
 use crate::receipt::Receipt;
 use crate::tree::TreeHead;
 use blobs::NamedBlobs;
+use keys::KeyStory;
 use links::{Link, Links, Lost};
 use order::{Disorder, Order};
 use proofs::Proofs;
@@ -69,6 +72,7 @@ pub struct Verifier {
     complete_to: BTreeMap<String, u64>,
     order: Order,
     links: Links,
+    keys: KeyStory,
     blobs: NamedBlobs,
     findings: Findings,
     caveats: Vec<Caveat>,
@@ -102,6 +106,7 @@ impl Verifier {
             complete_to: BTreeMap::new(),
             order: Order::default(),
             links: Links::default(),
+            keys: KeyStory::default(),
             blobs: NamedBlobs::default(),
             findings: Findings::default(),
             caveats: Vec::new(),
@@ -212,6 +217,7 @@ impl Verifier {
     }
 
     fn report(mut self) -> Report {
+        let weakened = self.weakened();
         let mut caveats = self.caveats_of_sealing();
         caveats.append(&mut self.caveats);
         let (blobs_named, blobs_checked) = self.blobs.counts();
@@ -232,6 +238,7 @@ impl Verifier {
             declared_gaps: self.lost.declared,
             agreed_to: self.sealing.agreed(),
             times: self.clocks.into_times(),
+            weakened,
             tampering,
             incompleteness,
             findings: self.findings.into_list(),
@@ -242,7 +249,12 @@ impl Verifier {
 
     fn judge(&mut self, line: &Line, hash: CommitHash) -> Option<Commit> {
         let (stored, so_far) = (line.stored(), (hash, self.lost));
-        match self.links.take_in(&self.judge, &stored, so_far) {
+        let mut judged = self.links.take_in(&self.judge, &stored, so_far);
+        let is_strange = matches!(&judged, Err(condemned) if condemned.reason == Reason::Writer);
+        if is_strange && self.announces_its_writer(line) {
+            judged = self.links.take_in(&self.judge, &stored, so_far);
+        }
+        match judged {
             Err(condemned) => {
                 self.add_for(line, Fault::Condemned(condemned.reason));
                 None
@@ -259,6 +271,7 @@ impl Verifier {
                 for fault in self.blobs.note(&commit, &line.subject) {
                     self.add_for(line, fault);
                 }
+                self.take_in_keys(line, &commit.envelope);
                 self.commits = self.commits.saturating_add(1);
                 Some(commit)
             }

@@ -106,6 +106,8 @@ pub enum Caveat {
     LaterUnknown,
     /// Commits claim times that the checkpoints exclude: one of the clocks is wrong, or somebody lies about time.
     ClocksDisagree,
+    /// The log records that one of its streams was configured to lose or change messages: [`Report::weakened`].
+    StreamWeakened,
     /// Blobs were not given to the verifier.
     BlobsNotChecked,
     /// Statements and trust roots in the bundle were not verified.
@@ -123,6 +125,9 @@ impl fmt::Display for Caveat {
             Self::LaterUnknown => "a part of the log: later versions are unknown",
             Self::ClocksDisagree => {
                 "clocks disagree: commits claim times that the checkpoints exclude; times are bounds at best"
+            }
+            Self::StreamWeakened => {
+                "a stream of the log was configured to lose or change messages for a while"
             }
             Self::BlobsNotChecked => "blobs were not checked",
             Self::StatementsNotChecked => "statements and trust roots were not checked",
@@ -143,6 +148,31 @@ pub struct Sealed {
     pub cosigned: Vec<Cosigned>,
     /// Whether the policy asks for witnesses and they cosigned.
     pub is_witnessed: bool,
+}
+
+/// A time in which a stream of the log was weak, as the log itself records it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Weakened {
+    /// The stream.
+    pub stream: String,
+    /// The settings that let messages be lost, erased or come from elsewhere.
+    pub weaknesses: Vec<String>,
+    /// The last sequence at which another configuration was seen; 0 if none was.
+    pub from_sequence: u64,
+    /// The sequence at which the next configuration was seen; none if there is none.
+    pub to_sequence: Option<u64>,
+}
+
+impl fmt::Display for Weakened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stream, weaknesses, from_sequence, to_sequence } = self;
+        let to = to_sequence.map_or_else(|| "the end".to_owned(), |to| to.to_string());
+        let sentence = format!(
+            "the stream {stream} was configured to lose or change messages ({}) between sequence {from_sequence} and {to}",
+            weaknesses.join(", ")
+        );
+        write_printable(f, &sentence)
+    }
 }
 
 /// The result of a verification.
@@ -181,6 +211,8 @@ pub struct Report {
     pub agreed_to: u64,
     /// When messages were taken in, as far as checkpoints say.
     pub times: Times,
+    /// When streams of the log were weak, as the log itself records it.
+    pub weakened: Vec<Weakened>,
     /// Findings that prove tampering, listed or not.
     pub tampering: u64,
     /// Findings of something missing, listed or not.

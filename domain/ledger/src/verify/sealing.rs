@@ -12,6 +12,8 @@ pub(super) enum Seal {
     Own,
     /// One that the verifier kept from another time or another source.
     Kept,
+    /// The one beside it, which no key of the policy signed: what it contradicts counts only if a rotation explains it.
+    Unbelieved,
 }
 
 /// A tree that grows with the lines until the last root is compared, then rests.
@@ -24,6 +26,8 @@ pub(super) struct Sealing {
     /// A message is missing or unreadable, so that no later root can be made.
     is_broken: bool,
     wanted: BTreeMap<u64, Vec<(Seal, NodeHash)>>,
+    /// What the checkpoint contradicts that is not believed yet.
+    held: Vec<Fault>,
 }
 
 impl Sealing {
@@ -34,6 +38,7 @@ impl Sealing {
             has_differed: false,
             is_broken: false,
             wanted: BTreeMap::new(),
+            held: Vec::new(),
         }
     }
 
@@ -66,12 +71,20 @@ impl Sealing {
         let end = self.wanted.keys().next_back().copied().unwrap_or_default();
         let mut found = self.fill(end.saturating_add(1), gaps);
         for (size, roots) in std::mem::take(&mut self.wanted) {
-            found.extend(roots.into_iter().map(|(seal, _)| match seal {
-                Seal::Own => Fault::RootUnchecked { size },
-                Seal::Kept => Fault::KeptUnchecked { size },
-            }));
+            for (seal, _) in roots {
+                match seal {
+                    Seal::Own => found.push(Fault::RootUnchecked { size }),
+                    Seal::Kept => found.push(Fault::KeptUnchecked { size }),
+                    Seal::Unbelieved => self.held.push(Fault::RootUnchecked { size }),
+                }
+            }
         }
         found
+    }
+
+    /// After [`Self::finish`]: what the checkpoint that was not believed contradicts.
+    pub(super) fn take_held(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.held)
     }
 
     /// How far a checkpoint says that every message is the one that was sealed. What differs first comes after it.
@@ -106,7 +119,15 @@ impl Sealing {
         }
         let Some(roots) = self.wanted.remove(&self.tree.size()) else { return Vec::new() };
         let (size, found) = (self.tree.size(), self.tree.root());
-        let others: Vec<_> = roots.into_iter().filter(|(_, root)| *root != found).collect();
+        let (unbelieved, believed): (Vec<_>, Vec<_>) =
+            roots.into_iter().partition(|(seal, _)| *seal == Seal::Unbelieved);
+        let mismatch = |root| Fault::RootMismatch { size, sealed: root, found };
+        let differ = unbelieved.into_iter().filter(|(_, root)| *root != found);
+        self.held.extend(differ.map(|(_, root)| mismatch(root)));
+        if believed.is_empty() {
+            return Vec::new();
+        }
+        let others: Vec<_> = believed.into_iter().filter(|(_, root)| *root != found).collect();
         self.has_differed |= !others.is_empty();
         if !self.has_differed {
             self.agreed = size;
@@ -114,7 +135,7 @@ impl Sealing {
         others
             .into_iter()
             .map(|(seal, root)| match seal {
-                Seal::Own => Fault::RootMismatch { size, sealed: root, found },
+                Seal::Own | Seal::Unbelieved => Fault::RootMismatch { size, sealed: root, found },
                 Seal::Kept => Fault::Fork { size, kept: root, found },
             })
             .collect()

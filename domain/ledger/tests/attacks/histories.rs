@@ -47,7 +47,7 @@ fn attack_08_two_views_of_one_log_are_a_transferable_proof() {
     let fork = Fork::against_the_past(earlier, sealed, past, policy).unwrap();
     assert_eq!(Fork::parse(&fork.encode().unwrap()).unwrap().verify(policy), Ok(()));
     let mut stranger = policy.clone();
-    stranger.keys = vec![PrivateKey::from_seed(&[77; 32]).public()];
+    stranger.keys = vec![PrivateKey::from_seed(&[77; 32]).public().into()];
     assert!(matches!(fork.verify(&stranger), Err(ForkError::Checkpoint { .. })));
 }
 

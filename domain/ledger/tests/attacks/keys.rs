@@ -7,9 +7,8 @@ use crate::world::{
     relinked_by_the_writer, rewrite, unwitnessed, with_checkpoint, world,
 };
 use anyhow::Context as _;
-use countersign_ledger::policy::Witness;
 use countersign_ledger::{
-    Caveat, CheckpointNote, Envelope, Kept, Policy, Report, Verdict, Writer, cosign,
+    Caveat, CheckpointNote, Envelope, Kept, Policy, Report, Verdict, Witness, Writer, cosign,
     verify_bundle_against,
 };
 use trust::keys::PrivateKey;
@@ -20,7 +19,7 @@ const ROTATED: u64 = 600;
 
 fn witness(number: u8) -> (Witness, PrivateKey) {
     let key = PrivateKey::from_seed(&[100 + number; 32]);
-    (Witness { name: format!("witness{number}.example"), key: key.public() }, key)
+    (Witness::always(format!("witness{number}.example"), key.public()), key)
 }
 
 fn with_quorum(quorum: u32) -> anyhow::Result<Policy> {

@@ -9,6 +9,7 @@ mod histories;
 mod keys;
 mod moves;
 mod proofs;
+mod rotations;
 mod strangers;
 mod untouched;
 #[path = "../workbench/mod.rs"]

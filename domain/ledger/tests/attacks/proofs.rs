@@ -158,10 +158,10 @@ fn attack_18_doubled_and_false_signatures_do_not_count() {
     let note = world.log.note(&world.log.head()).unwrap();
     let text = note.note().text().to_owned();
     let mut asks_for_two = policy.clone();
-    asks_for_two.witnesses.push(countersign_ledger::policy::Witness {
-        name: "second.example".to_owned(),
-        key: trust::keys::PrivateKey::from_seed(&[90; 32]).public(),
-    });
+    asks_for_two.witnesses.push(countersign_ledger::Witness::always(
+        "second.example",
+        trust::keys::PrivateKey::from_seed(&[90; 32]).public(),
+    ));
     asks_for_two.witness_quorum = 2;
     let mut doubled = note.clone();
     let name = "witness.example".parse().unwrap();

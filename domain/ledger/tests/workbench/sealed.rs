@@ -3,11 +3,10 @@
 use super::tiles::{Tiles, grown_with};
 use super::{Bundle, Workbench, id};
 use anyhow::Context as _;
-use countersign_ledger::policy::Witness;
 use countersign_ledger::tree::inclusion_proof;
 use countersign_ledger::{
     Checkpoint, CheckpointNote, CommitHash, Kept, Line, Manifest, NodeHash, Policy, ProofLine,
-    Report, Scope, TreeHead, VerifiedCheckpoint, cosign, verify_bundle_against,
+    Report, Scope, TreeHead, VerifiedCheckpoint, Witness, cosign, verify_bundle_against,
 };
 use std::collections::BTreeMap;
 use trust::keys::PrivateKey;
@@ -36,9 +35,8 @@ impl SealedLog {
     pub fn of(bench: Workbench) -> anyhow::Result<Self> {
         let mut policy = bench.policy();
         let log = policy.logs.first_mut().context("the log")?;
-        log.keys = vec![log_key().public()];
-        log.witnesses =
-            vec![Witness { name: "witness.example".to_owned(), key: witness_key().public() }];
+        log.keys = vec![log_key().public().into()];
+        log.witnesses = vec![Witness::always("witness.example", witness_key().public())];
         log.witness_quorum = 1;
         let hashes: BTreeMap<u64, _> =
             bench.lines.iter().map(|line| (line.sequence, CommitHash::of(&line.payload))).collect();

@@ -3,20 +3,22 @@
 use crate::documented::{Documented, Form, public_types};
 use anyhow::Result;
 use countersign_client::commands::{
-    CreatePrincipal, CreateTenant, Decide, DispatchJob, DraftChange, EnrollAgent, FailCheck,
-    FailDispatch, IssueToken, LockFor, Nothing, OpenApproval, PublishTrustRoot, RecordApproval,
-    RecordDispatch, RecordJobResult, RecordRejection, RecordResult, RegisterDataSource,
-    RequestApproval, ResolveChange, RevokeToken,
+    CreatePrincipal, CreateTenant, Decide, DeclareGap, DispatchJob, DraftChange, EnrollAgent,
+    FailCheck, FailDispatch, IssueToken, LockFor, Nothing, OpenApproval, PublishTrustRoot,
+    RecordApproval, RecordDispatch, RecordJobResult, RecordRejection, RecordResult,
+    RegisterDataSource, RequestApproval, ResolveChange, RevokeKey, RevokeToken, RotateKey,
 };
 use countersign_client::{ProblemBody, ReceiptBody};
 use domain::identity::{PrincipalKind, Role};
 use domain::ids::{ApprovalId, ChangeId, JobId, PrincipalId};
 use domain::policy::builtin_quorum;
 use domain::vocabulary::{Found, Requirement, RootRef, Stage, Start};
+use ledger::KeyRole;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use trust::encoding::{Sha256Digest, Timestamp};
+use trust::keys::{PrivateKey, PublicKey};
 
 /// Operation, path and body.
 type Row = (&'static str, &'static str, fn() -> Result<Value>);
@@ -36,6 +38,30 @@ const ROWS: &[Row] = &[
         sent(&RevokeToken { token_sha256: digest() })
     }),
     ("publish_trust_root", "/v1/trust-roots", || sent(&PublishTrustRoot { envelope: bytes() })),
+    ("rotate_key", "/v1/logs/{log}/key-rotations", || {
+        sent(&RotateKey {
+            log: "main.log.example".parse()?,
+            role: KeyRole::Witness,
+            name: Some(text("witness.example/one")),
+            old: spki(1),
+            new: spki(2),
+            from: 501,
+            old_signature: text("id base64"),
+            new_signature: text("id base64"),
+        })
+    }),
+    ("revoke_key", "/v1/logs/{log}/key-revocations", || {
+        sent(&RevokeKey {
+            role: KeyRole::Witness,
+            name: Some(text("witness.example/one")),
+            spki: spki(1),
+            last_trusted: 500,
+            reason: text("stolen"),
+        })
+    }),
+    ("declare_gap", "/v1/logs/{log}/gaps", || {
+        sent(&DeclareGap { sequences: vec![7, 9], reason: text("the disk burnt") })
+    }),
     ("enroll_agent", "/v1/agents", || sent(&EnrollAgent { name: text("edge") })),
     ("register_data_source", "/v1/data-sources", || {
         sent(&RegisterDataSource {
@@ -128,6 +154,10 @@ fn text(text: &str) -> String {
 
 fn bytes() -> String {
     trust::encoding::to_base64(b"the exact bytes")
+}
+
+fn spki(seed: u8) -> PublicKey {
+    PrivateKey::from_seed(&[seed; 32]).public()
 }
 
 fn digest() -> Sha256Digest {
