@@ -52,7 +52,7 @@ async fn a_log_is_opened_after_the_last_word_of_another() -> anyhow::Result<()> 
     world.until_sealed(&sealer, last).await?;
     let archive = world.archive_dir.display().to_string();
     let known = |key: &PrivateKey| -> anyhow::Result<LogPolicy> {
-        Ok(LogPolicy { origin: "old.log".parse()?, keys: vec![key.public()], ..policy()? })
+        Ok(LogPolicy { origin: "old.log".parse()?, keys: vec![key.public().into()], ..policy()? })
     };
     let stranger = PrivateKey::from_seed(&[12; 32]);
     for (logs, is_signed) in [
