@@ -1,8 +1,8 @@
 //! Those who cosign: the newest checkpoint goes to every witness, with the proof that it grew out of what the witness
 //! cosigned last. Once enough have cosigned one and the same it is shown as the newest, with their lines.
 //!
-//! Witnesses are asked beside each other ([`asking`]): one that is slow or down delays nobody but a quorum that needs
-//! it, and never the sealing. All are asked about the same checkpoint until that one is shown ([`showing`]): of
+//! Witnesses are asked beside each other (`asking`): one that is slow or down delays nobody but a quorum that needs
+//! it, and never the sealing. All are asked about the same checkpoint until that one is shown (`showing`): of
 //! witnesses that went on at their own pace no two might ever cosign the same.
 //!
 //! Source: C2SP tlog-witness (`add-checkpoint`) and tlog-cosignature.

@@ -59,7 +59,7 @@ mod tests {
         let key = PrivateKey::from_seed(&[1; 32]);
         let policy = LogPolicy {
             origin: "a.b".parse().unwrap(),
-            keys: vec![key.public()],
+            keys: vec![key.public().into()],
             writers: Vec::new(),
             witnesses: Vec::new(),
             witness_quorum: 0,

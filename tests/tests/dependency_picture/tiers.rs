@@ -52,7 +52,8 @@ fn may_use(folder: &str, below: &str, dependency: &Dependency) -> bool {
     match (upper, lower) {
         // The benchmarks measure the library half of a process, and drive a platform as the scenarios do.
         (Tier::Driver, Tier::Process | Tier::Driver) => {
-            [("bench", "projections"), ("bench", "tests")].contains(&(folder, below))
+            [("bench", "projections"), ("bench", "sealer"), ("bench", "tests")]
+                .contains(&(folder, below))
         }
         (Tier::Tool, _) | (_, Tier::Tool | Tier::Driver) | (Tier::Domain, Tier::Platform) => false,
         (_, Tier::Devkit) => may_use_devkit(folder, dependency),
