@@ -16,6 +16,7 @@ mod document;
 mod executions;
 mod jobs;
 mod logs;
+pub mod merge_delay;
 mod paging;
 pub mod problem;
 mod reading;

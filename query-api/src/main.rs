@@ -5,7 +5,9 @@ use chassis::listen::{MtlsListener, PlainListener};
 use chassis::process::Process;
 use chassis::serve::serve;
 use clap::{Parser, Subcommand};
-use countersign_query_api::{ApiConfig, AppState, open_api_json, print_document, router};
+use countersign_query_api::{
+    ApiConfig, AppState, merge_delay, open_api_json, print_document, router,
+};
 use event_log::Reader;
 use nats::Connection;
 use nats::subjects::service_inbox;
@@ -50,8 +52,12 @@ async fn run(config: &Path) -> anyhow::Result<()> {
     let log = Reader::new(&connection, config.log.clone().into());
     let (progress, listener) = Progress::of(&database, &config.log.origin);
     let (search, watcher) = Search::of(&config.search_dir, &config.log.origin);
-    let sources = (log, config.archive()?);
+    let sources = (log.clone(), config.archive()?);
     let (clock, tokens) = (process.clock.clone(), config.development_tokens());
+    if let Some(archive) = config.archive()? {
+        let clock = clock.clone();
+        process.run("merge-delay", |stopping| merge_delay::watch(log, archive, clock, stopping));
+    }
     let app = router(AppState::new(database.clone(), progress, search, sources, clock, tokens))?;
     let people = PlainListener::bind(config.people_listen, tokens).await?;
     let tls = process.identity.server_config(|id| id.service().is_some())?;

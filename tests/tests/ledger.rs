@@ -203,6 +203,24 @@ async fn the_archive_alone_tells_the_same() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn one_aggregate_is_told_by_its_chain() -> anyhow::Result<()> {
+    let world = world().await?;
+    let (code, told) = world.audit(&["verify", "--aggregate", &world.change]).await?;
+    assert_eq!((code, &told["chains"][0]["complete"]), (0, &true.into()), "{told}");
+    let sequence = told["chains"][0]["last_sequence"].as_u64().context("a sequence")?;
+    // A part that begins in the middle holds the last version, and not those before it.
+    let range = format!("{sequence}-{sequence}");
+    let part = world.export("tail", &["--range", &range]).await?;
+    let part = part.to_str().context("not UTF-8")?;
+    let (code, told) = world.audit(&["verify", part, "--aggregate", &world.change]).await?;
+    assert_eq!((code, &told["chains"][0]["complete"]), (8, &false.into()), "{told}");
+    let strange = "chg_00000000000000000000000000";
+    let arguments = ["audit", "verify", "--aggregate", strange, "--policy", &world.policy];
+    assert_eq!(world.auditor.call(&arguments).await?.code, 3);
+    Ok(())
+}
+
 /// What a site's operator sends an auditor.
 async fn journal(world: &World) -> anyhow::Result<PathBuf> {
     let query = world.auditor.run(&["audit", "compare-target", "--print-query"]).await?;

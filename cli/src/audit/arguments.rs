@@ -210,6 +210,9 @@ pub struct VerifyArguments {
     /// A checkpoint that you kept; may be repeated.
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub checkpoints: Vec<PathBuf>,
+    /// Also tell how far the chain of this aggregate, of any type, is complete.
+    #[arg(long, value_name = "ID")]
+    pub aggregate: Option<IdText>,
     /// The folder of an archive to read instead of the live log.
     #[arg(long, value_name = "DIR", conflicts_with = "bundle")]
     pub archive: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `audit`: the record leaves the system as an evidence bundle, and is verified by somebody who trusts only a policy.
 
+mod aggregate;
 mod approvals;
 mod arguments;
 mod blobs;
@@ -115,8 +116,17 @@ async fn verify(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let VerifyArguments { bundle, policy, expect, receipts, checkpoints, archive, log, shard } =
-        arguments;
+    let VerifyArguments {
+        bundle,
+        policy,
+        expect,
+        receipts,
+        checkpoints,
+        aggregate,
+        archive,
+        log,
+        shard,
+    } = arguments;
     let policy = read_policy(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
     let evidence =
@@ -125,9 +135,17 @@ async fn verify(
     let (receipts, checkpoints) =
         (kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?);
     let kept = Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
-    let conclusion = verify::verify(evidence.source.as_ref(), &policy, &shard, &kept)?;
-    conclusion.show(output)?;
-    Ok(conclusion.exit())
+    let source = evidence.source.as_ref();
+    let conclusion = verify::verify(source, &policy, &shard, &kept)?;
+    let Some(id) = aggregate else {
+        conclusion.show(output)?;
+        return Ok(conclusion.exit());
+    };
+    let chains = aggregate::chains(&id, source, &policy, &conclusion, &shard)?;
+    aggregate::show(&id, &chains, &conclusion, output)?;
+    let is_whole = chains.iter().all(aggregate::Chain::is_complete);
+    let exit = conclusion.exit();
+    Ok(if exit == Exit::Ok && !is_whole { Exit::VerificationIncomplete } else { exit })
 }
 
 async fn prove(

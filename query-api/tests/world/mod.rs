@@ -6,10 +6,11 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::ConnectInfo;
 use chassis::Clock;
+use chassis::clock::TestClock;
 use chassis::listen::{DevelopmentTokens, Peer, PlainListener};
 use chassis::serve::serve;
 use chassis::token::Token;
-use countersign_query_api::{AppState, router};
+use countersign_query_api::{AppState, merge_delay, router};
 use cqrs_es::Aggregate;
 use devkit::stack::SHARD;
 use devkit::{Options, Stack, identities};
@@ -205,6 +206,12 @@ impl World {
         self.archive.put_once(&ObjectName::Note { size: last }, bytes.clone()).await?;
         self.archive.replace_checkpoint(bytes).await?;
         Ok(note)
+    }
+
+    /// How long the oldest message has waited for its seal, an hour from now.
+    pub async fn waiting_in_an_hour(&self) -> anyhow::Result<Duration> {
+        let clock = TestClock::at(Clock::system().now().plus_seconds(3_600)).clock();
+        merge_delay::waiting(self.log.reader(), &self.archive, &clock).await
     }
 
     /// A file of the archive, for whoever damages it.

@@ -9,6 +9,7 @@ use ledger::{
     VerifiedCheckpoint, leaf_hash,
 };
 use serde_json::Value;
+use std::time::Duration;
 use trust::encoding::from_base64;
 
 /// A log of more than one tile, sealed at two sizes.
@@ -372,5 +373,18 @@ async fn before_the_first_seal_and_without_an_archive_there_is_nothing_to_show()
         assert_eq!(body.get("sealed_size"), None::<&Value>);
         world.router = world.unsealed.clone();
     }
+    world.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_waits_for_its_seal_until_it_has_one() {
+    let mut world = World::start().await.unwrap();
+    let hour = Duration::from_mins(59);
+    assert!(world.waiting_in_an_hour().await.unwrap() > hour, "no checkpoint yet");
+    world.seal().await.unwrap();
+    assert_eq!(world.waiting_in_an_hour().await.unwrap(), Duration::ZERO);
+    world.draft("later").await.unwrap();
+    let waited = world.waiting_in_an_hour().await.unwrap();
+    assert!(waited > hour && waited < Duration::from_mins(70), "{waited:?}");
     world.stop().await.unwrap();
 }
