@@ -50,22 +50,24 @@ impl ConfigurationWatch {
         Self { log, clock, actor, alarmed: BTreeMap::new() }
     }
 
-    /// Looks at once, after each reconnect and every five seconds. What cannot be seen or recorded is tried again.
+    /// Looks after each reconnect and every five seconds. What cannot be seen or recorded is tried again.
     pub async fn run(mut self, stopping: CancellationToken) -> anyhow::Result<()> {
         let mut connects = self.log.watch_connects();
         loop {
-            if let Err(error) = self.look().await {
-                let cause: &(dyn std::error::Error + 'static) = &error;
-                tracing::warn!(
-                    error = cause,
-                    "the streams' configuration is looked at again later"
-                );
-            }
             tokio::select! {
                 () = stopping.cancelled() => return Ok(()),
                 _ = connects.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
+            self.look_or_say().await;
+        }
+    }
+
+    /// Looks once; that it failed is only logged.
+    pub async fn look_or_say(&mut self) {
+        if let Err(error) = self.look().await {
+            let cause: &(dyn std::error::Error + 'static) = &error;
+            tracing::warn!(error = cause, "the streams' configuration is looked at again later");
         }
     }
 

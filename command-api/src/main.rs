@@ -53,7 +53,9 @@ async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
         .await
         .context("the log cannot be opened for appending")?;
     let spiffe_id = process.identity.spiffe_id().to_string();
-    let watch = ConfigurationWatch::new(log.clone(), process.clock.clone(), &spiffe_id);
+    let mut watch = ConfigurationWatch::new(log.clone(), process.clock.clone(), &spiffe_id);
+    // Before anybody's first command: what follows it in the log was written under this configuration.
+    watch.look_or_say().await;
     let state = AppState::new(log, process.clock.clone(), &process.config);
     let app = router(state)?;
     let people =

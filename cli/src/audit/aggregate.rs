@@ -40,19 +40,15 @@ pub fn chains(
             return;
         }
         let subject = commit.envelope.subject(shard).to_string();
-        let version = commit.envelope.version;
-        match chains.get_mut(&subject) {
-            Some(chain) => {
-                chain.versions.push(version);
-                chain.last = commit;
-            }
-            None => {
-                let (versions, first_sequence) = (vec![version], commit.sequence);
-                let chain =
-                    Chain { subject: subject.clone(), versions, first_sequence, last: commit };
-                chains.insert(subject, chain);
-            }
-        }
+        let (sequence, version) = (commit.sequence, commit.envelope.version);
+        let chain = chains.entry(subject.clone()).or_insert_with(|| Chain {
+            subject,
+            versions: Vec::new(),
+            first_sequence: sequence,
+            last: commit.clone(),
+        });
+        chain.versions.push(version);
+        chain.last = commit;
     })?;
     if chains.is_empty() {
         return Err(CliError::NoSuchAggregate(id.to_string()));
