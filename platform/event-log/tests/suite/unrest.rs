@@ -8,7 +8,7 @@ use countersign_event_log as event_log;
 use devkit::Cluster;
 use devkit::identities::LOG_OPERATOR;
 use domain::catalog::{DataSource, DataSourceCommand, DataSourceError};
-use event_log::{Answered, EventLog, ExecuteError, Recorded, Target};
+use event_log::{Answered, EventLog, ExecuteError, Follower, Reader, Recorded, Target};
 use futures::future::try_join_all;
 use ledger::Receipt;
 use nats::Connection;
@@ -165,6 +165,17 @@ fn is_all_of(caller: &Caller<'_>, log: &[Recorded]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A follower, once the servers have settled enough to make its consumer.
+async fn settled(reader: &Reader) -> anyhow::Result<Follower> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match reader.follow(None).await {
+            Err(error) if error.is_transient() && Instant::now() < until => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "a long run says what it did")]
 async fn endured(rounds: u64, seed: u64) -> anyhow::Result<()> {
     let mut servers = Servers::three().await?;
@@ -190,7 +201,7 @@ async fn endured(rounds: u64, seed: u64) -> anyhow::Result<()> {
     };
     let (callers, ()) = tokio::try_join!(try_join_all(lives), disturbing)?;
     let last = logs.first().context("no log")?.reader().last_sequence().await?;
-    let log = followed(&mut reader.follow(None).await?, last).await?;
+    let log = followed(&mut settled(&reader).await?, last).await?;
     for caller in &callers {
         is_all_of(caller, &log)?;
     }
