@@ -6,6 +6,7 @@ pub const CODES: &[&str] = &[
     "cli.answer_unreadable",
     "cli.api_unreachable",
     "cli.approval_mismatch",
+    "cli.archive_condemned",
     "cli.archive_incomplete",
     "cli.archive_tampered",
     "cli.bundle_tampered",

@@ -1,5 +1,6 @@
 //! Watches how the log's streams are configured: every change is recorded in the log itself, and whatever lets messages
-//! be lost, erased or come from elsewhere is an alarm. Whoever may weaken a stream cannot do it unseen.
+//! be lost, erased or come from elsewhere is an alarm. What is put back between two looks is not seen: messages that it cost
+//! are missed by the seal.
 
 use chassis::{Clock, TraceContext};
 use domain::ids::{CommandId, LogId, service_principal};

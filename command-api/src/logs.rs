@@ -13,7 +13,7 @@ use domain::ids::LogId;
 use domain::ledger::{GapDeclared, KeyRevoked, Log, LogCommand, LogError};
 use domain::personal::Personal;
 use event_log::{Checkpoints, SYSTEM_TENANT, Target};
-use ledger::{CheckpointNote, KeyRole, LogKey, SignedRotation};
+use ledger::{CheckpointNote, KeyRole, LogKey, SignedRotation, Writer};
 use serde::de::DeserializeOwned;
 
 /// Longest reason, characters.
@@ -40,9 +40,9 @@ pub async fn rotate_key(
         old_signature: body.old_signature,
         new_signature: body.new_signature,
     };
-    let is_in_force = is_in_force(&state, &rotation).await?;
+    let Known { is_in_force, is_contradicted } = known(&state, &rotation).await?;
     let origin = state.log.reader().identity().origin.clone();
-    let command = LogCommand::RotateKey { origin, rotation, is_in_force };
+    let command = LogCommand::RotateKey { origin, rotation, is_in_force, is_contradicted };
     execute(&state, &log, &ask, "rotate_key", command).await
 }
 
@@ -100,22 +100,70 @@ async fn execute<B: DeserializeOwned + Send>(
     Ok(Answer::accepted_unread(&answered.map_err(not_executed)?))
 }
 
-/// What command-api knows of the old key by itself: who may write, and who signed the newest checkpoint. Of witnesses it
-/// knows nothing.
-async fn is_in_force(state: &AppState, rotation: &SignedRotation) -> Result<Option<bool>, Problem> {
+/// What command-api knows by itself: who may write, and who signed the newest checkpoint. Of witnesses it knows nothing.
+#[derive(Debug, Default)]
+struct Known {
+    is_in_force: Option<bool>,
+    /// What is recorded cannot be taken back, and a verifier whose policy is right would never agree.
+    is_contradicted: bool,
+}
+
+async fn known(state: &AppState, rotation: &SignedRotation) -> Result<Known, Problem> {
     let reader = state.log.reader();
+    let (identity, last) = (reader.identity(), rotation.from.saturating_sub(1));
     match rotation.role {
-        KeyRole::Writer => {
-            let last = rotation.from.saturating_sub(1);
-            Ok(Some(reader.identity().writer_at(&rotation.old.id(), last).is_some()))
-        }
+        KeyRole::Writer => Ok(Known {
+            is_in_force: Some(identity.writer_at(&rotation.old.id(), last).is_some()),
+            is_contradicted: contradict(&identity.writers, rotation),
+        }),
         KeyRole::Log => {
             let newest = Checkpoints::of(reader).newest().await.map_err(|error| unread(&error))?;
-            let is_its = |note: CheckpointNote| {
-                note.is_signed_by(&reader.identity().origin, &[LogKey::from(rotation.old)]).is_ok()
-            };
-            Ok(newest.and_then(|newest| CheckpointNote::parse(&newest.note).ok()).map(is_its))
+            let note = newest.and_then(|newest| CheckpointNote::parse(&newest.note).ok());
+            let Some(note) = note else { return Ok(Known::default()) };
+            let old = [LogKey::from(rotation.old)];
+            let is_contradicted = note.claim().size > last;
+            let is_in_force = Some(note.is_signed_by(&identity.origin, &old).is_ok());
+            Ok(Known { is_in_force, is_contradicted })
         }
-        KeyRole::Witness => Ok(None),
+        KeyRole::Witness => Ok(Known::default()),
+    }
+}
+
+/// Whether the configured intervals end the old key, or begin the new one, elsewhere.
+fn contradict(writers: &[Writer], rotation: &SignedRotation) -> bool {
+    let last = rotation.from.saturating_sub(1);
+    writers.iter().any(|one| {
+        let ends = one.key == rotation.old
+            && one.covers(last)
+            && one.to_sequence.is_some_and(|to| to != last);
+        let begins = one.key == rotation.new && one.from_sequence != rotation.from;
+        ends || begins
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger::KeyRotation;
+    use trust::keys::PrivateKey;
+
+    #[test]
+    fn a_rotation_begins_where_the_configured_intervals_do() {
+        let key = |seed: u8| PrivateKey::from_seed(&[seed; 32]);
+        let rotation = |from| {
+            let (log, role, name) = ("main.log.test".parse().unwrap(), KeyRole::Writer, None);
+            let (old, new) = (key(1).public(), key(2).public());
+            KeyRotation { log, role, name, old, new, from }.sign(&key(1), &key(2)).unwrap()
+        };
+        let writer = |seed, from_sequence, to_sequence| {
+            let key = key(seed).public();
+            Writer { key, from_sequence, to_sequence }
+        };
+        let both = [writer(1, 1, Some(800)), writer(2, 801, None)];
+        for (from, is_contradicted) in [(801, false), (81, true), (802, true)] {
+            assert_eq!(contradict(&both, &rotation(from)), is_contradicted, "{from}");
+        }
+        // Not configured yet: it is announced.
+        assert!(!contradict(&[writer(1, 1, None)], &rotation(50)));
     }
 }

@@ -67,7 +67,10 @@ pub fn not_appended(error: &AppendError) -> Problem {
 /// What a failed read of the log means for the caller.
 pub fn unread(error: &LogError) -> Problem {
     match error {
-        LogError::Read(_) | LogError::Follow(_) | LogError::Behind { .. } => unavailable(error),
+        LogError::Read(_)
+        | LogError::Follow(_)
+        | LogError::Behind { .. }
+        | LogError::Writer { .. } => unavailable(error),
         LogError::Name
         | LogError::BrokenChain { .. }
         | LogError::Unreadable { .. }

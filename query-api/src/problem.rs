@@ -75,6 +75,7 @@ pub fn log_unread(error: LogError) -> Problem {
         | LogError::Blob { .. }
         | LogError::AnotherHistory { .. }
         | LogError::Shortened { .. }
+        | LogError::Writer { .. }
         | LogError::Gap { .. }
         | LogError::GapFilled { .. }
         | LogError::NotOpen => Problem::internal(&error),

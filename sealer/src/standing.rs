@@ -312,7 +312,15 @@ impl Search<'_> {
         if follower.has_more() {
             return Ok(true);
         }
-        Ok(!self.log.stored_after(sequence - 1, 1).await?.is_empty())
+        if !self.log.stored_after(sequence - 1, 1).await?.is_empty() {
+            return Ok(true);
+        }
+        // A replica that is behind says nothing too; then the log is read again later.
+        if self.log.is_held(sequence).await? {
+            let (subject, read, held) = ("the log".to_owned(), sequence - 1, sequence);
+            return Err(LogError::Behind { subject, read, held }.into());
+        }
+        Ok(false)
     }
 
     /// The smaller checkpoint is a past of the larger one, by the archive's tiles.

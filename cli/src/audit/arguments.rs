@@ -21,6 +21,8 @@ pub enum AuditVerb {
     Compare(CompareArguments),
     /// Compare a target's own journal with what the log says was done to it: 0 the same, 7 different, 8 incomplete.
     CompareTarget(CompareTargetArguments),
+    /// Print the query that writes a target's journal for `compare-target`.
+    TargetQuery,
     /// Show an aggregate as it was at any sequence or time, or what changed between two.
     Replay(ReplayArguments),
     /// Tell one change from the evidence, and what stands behind it.
@@ -82,32 +84,17 @@ pub struct CompareArguments {
 /// `audit compare-target`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The journal is a file that somebody with access to the target writes:\n  psql -XAtq \
-                  -c \"$(countersign audit compare-target --print-query)\" > journal.ndjson\n\nWhoever owns the target \
-                  can write anything into its journal: a difference shows that one of the two is not true, not which."
+    after_help = "The journal is a file that somebody with access to the target writes, before the log is read:\n  psql \
+                  -XAtq -c \"$(countersign audit target-query)\" > journal.ndjson\n\nWhoever owns the target can write \
+                  anything into its journal: a difference shows that one of the two is not true, not which."
 )]
 pub struct CompareTargetArguments {
-    /// The target's journal, as --print-query writes it.
-    #[arg(long, value_name = "FILE", required_unless_present = "print_query")]
-    pub journal: Option<PathBuf>,
-    /// Print the query that writes the journal, and nothing else.
-    #[arg(long, conflicts_with = "journal")]
-    pub print_query: bool,
-    /// What you trust.
-    #[arg(long, value_name = "FILE", required_unless_present = "print_query")]
-    pub policy: Option<PathBuf>,
-    /// A bundle [default: the live log, read through query-api].
-    #[arg(long, value_name = "BUNDLE")]
-    pub bundle: Option<PathBuf>,
-    /// The folder of an archive to read instead of the live log.
-    #[arg(long, value_name = "DIR", conflicts_with = "bundle")]
-    pub archive: Option<PathBuf>,
-    /// The log's origin [default: the one that query-api serves, or the only one of the archive].
-    #[arg(long, value_name = "ORIGIN", conflicts_with = "bundle")]
-    pub log: Option<Origin>,
-    /// The shard in the log's subjects.
-    #[arg(long, default_value = "main")]
-    pub shard: Slug,
+    /// The target's journal, as `audit target-query` has it written.
+    #[arg(long, value_name = "FILE")]
+    pub journal: PathBuf,
+    /// See there.
+    #[command(flatten)]
+    pub evidence: FromEvidence,
 }
 
 /// Where evidence comes from.

@@ -75,6 +75,10 @@ pub async fn run(verb: AuditVerb, global: &Global, output: &Output) -> Result<Ex
         AuditVerb::Verify(arguments) => verify(arguments, global, output).await,
         AuditVerb::Prove(arguments) => prove(arguments, global, output).await,
         AuditVerb::Compare(arguments) => compare(&arguments, output),
+        AuditVerb::TargetQuery => {
+            output.line(target::QUERY)?;
+            Ok(Exit::Ok)
+        }
         AuditVerb::CompareTarget(arguments) => compare_target(arguments, global, output).await,
         AuditVerb::Replay(arguments) => replay(arguments, global, output).await,
         AuditVerb::Timeline(arguments) => timeline(arguments, global, output).await,
@@ -184,11 +188,10 @@ async fn compare_target(
     global: &Global,
     output: &Output,
 ) -> Result<Exit, CliError> {
-    let CompareTargetArguments { journal, policy, bundle, archive, log, shard, .. } = arguments;
-    let (Some(path), Some(policy)) = (journal, policy) else {
-        output.line(target::QUERY)?;
-        return Ok(Exit::Ok);
-    };
+    let CompareTargetArguments {
+        journal: path,
+        evidence: FromEvidence { bundle, policy, archive, log, shard },
+    } = arguments;
     let (what, policy) = ("the journal", read_policy(&policy)?);
     let unreadable = |source| CliError::ReadFile { what, path: path.clone(), source };
     let journal = Journal::read(files::open(&path).map_err(unreadable)?);

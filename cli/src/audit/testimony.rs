@@ -19,7 +19,7 @@ use trust::message::JobMessage;
 use trust::statement::{
     AuthorRule, Change, Decision, DispatcherRole, Environment, Job, JobResult, LogPosition, Mode,
     Person, PolicyRef, RoleGrant, Roles, RollbackRule, Root, RootKeys, RootRef, Statement as _,
-    Step, StepKind, Target, Transition, TrustKey,
+    Step, StepKind, StepOutcome, StepResult, Target, Transition, TrustKey,
 };
 
 pub const AGENT: &str = "spiffe://example.org/tenant/acme/agent/edge";
@@ -243,7 +243,14 @@ impl Testimony {
             counted: Vec::new(),
             started_at: at(1)?,
             finished_at: at(2)?,
-            steps: Vec::new(),
+            steps: vec![StepResult {
+                ordinal: 1,
+                sha256: Sha256Digest::of(b"select 1;"),
+                outcome: StepOutcome::Succeeded,
+                rows: None,
+                duration_ms: 12,
+                sqlstate: None,
+            }],
             fingerprint_before: None,
             fingerprint_after: Some(fingerprint().parse()?),
         };

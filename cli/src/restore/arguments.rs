@@ -20,7 +20,7 @@ pub enum ArchiveVerb {
 #[derive(Debug, Args)]
 #[command(
     after_help = "0: the log is what was sealed. 5: something else appends. 7: the archive or the stream contradicts a \
-                  checkpoint, and nothing was changed. 8: the archive or a blob is incomplete.\n\n\
+                  checkpoint, and nothing was changed. 8: the archive or a blob is incomplete, or a message is condemned.\n\n\
                   Interrupted, it goes on where it was. docs/how-to/restore-a-log.md is the runbook."
 )]
 pub struct RestoreArguments {
@@ -32,6 +32,10 @@ pub struct RestoreArguments {
     /// A checkpoint that you kept; may be repeated. The archive must reach and give it.
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub checkpoints: Vec<PathBuf>,
+    /// A sequence that is condemned in the log itself, as `audit verify` said before; may be repeated. Any other condemned
+    /// message is refused.
+    #[arg(long, value_name = "SEQUENCE")]
+    pub condemned: Vec<u64>,
     /// Only what is sealed: not what the archive holds beyond its last checkpoint, which a killed sealer left there.
     #[arg(long)]
     pub sealed_only: bool,

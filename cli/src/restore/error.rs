@@ -34,6 +34,16 @@ pub enum RestoreError {
         /// Where one was expected.
         sequence: u64,
     },
+    /// A sealed message that is no commit, which nobody named.
+    #[error(
+        "sequence {sequence} of the archive is condemned ({reason}): no root covers subject and headers of a message"
+    )]
+    Condemned {
+        /// The first one.
+        sequence: u64,
+        /// Why.
+        reason: &'static str,
+    },
     /// The archive lacks what was sealed.
     #[error("the archive does not hold sequence {sequence}, which was sealed")]
     Missing {
@@ -120,6 +130,7 @@ impl RestoreError {
             Self::Config(_) => "cli.config_invalid",
             Self::Checkpoint { .. } => "cli.checkpoint_not_believed",
             Self::Root { .. } | Self::Damaged { .. } => "cli.archive_tampered",
+            Self::Condemned { .. } => "cli.archive_condemned",
             Self::Missing { .. } | Self::Short { .. } => "cli.archive_incomplete",
             Self::GapPresent { .. } => "cli.gap_present",
             Self::Differs { .. } | Self::Tail { .. } => "cli.log_differs",
@@ -143,6 +154,7 @@ impl RestoreError {
             Self::Checkpoint { .. }
             | Self::Root { .. }
             | Self::Damaged { .. }
+            | Self::Condemned { .. }
             | Self::Differs { .. }
             | Self::Tail { .. } => Exit::VerificationFailed,
             Self::Hardened { .. } | Self::Conflict(_) => Exit::Conflict,
@@ -158,6 +170,10 @@ impl RestoreError {
     /// What to do about it.
     pub fn next_step(&self) -> Option<&'static str> {
         match self {
+            Self::Condemned { .. } => Some(
+                "Does the policy name every writer with its interval? If the log itself holds a message that is no \
+                 commit, `audit verify` says so: name it with --condemned",
+            ),
             Self::Missing { .. } | Self::Short { .. } => Some(
                 "Look for another copy of the archive. If there is none, this log cannot go on: open one of another \
                  origin after it, `command-api open-log --predecessor <file of its last checkpoint>`",

@@ -30,6 +30,7 @@ use nats::rebuild::{self, Standing};
 use nats::{Connection, subjects};
 use putting::Put;
 use serde_json::json;
+use std::collections::BTreeSet;
 use survey::{Known, Survey};
 use told::Volume;
 
@@ -39,14 +40,15 @@ const SERVICE: &str = "log-restorer";
 /// Runs a verb.
 pub async fn run(verb: ArchiveVerb, output: &Output) -> Result<Exit, CliError> {
     let ArchiveVerb::Restore(arguments) = verb;
-    let RestoreArguments { file, policy, checkpoints, sealed_only } = arguments;
+    let RestoreArguments { file, policy, checkpoints, condemned, sealed_only } = arguments;
     let config = RestoreConfig::read(&file)?;
     let policy = read_policy(&policy)?;
     let of_log = policy.log(&config.origin).map_err(ledger::VerifyError::Policy)?;
     let kept = kept_checkpoints(&checkpoints, of_log)?;
     let archive = config.archive()?;
     let connection = config.connect().await?;
-    let restore = Restore { config: &config, policy: of_log, archive: &archive, output };
+    let named = condemned.into_iter().collect();
+    let restore = Restore { config: &config, policy: of_log, archive: &archive, named, output };
     let restored = restore.run(&connection, &kept, sealed_only).await;
     connection.close().await;
     restored?.show(&config, output)
@@ -56,6 +58,8 @@ struct Restore<'a> {
     config: &'a RestoreConfig,
     policy: &'a LogPolicy,
     archive: &'a Archive,
+    /// Sequences that are condemned in the log itself.
+    named: BTreeSet<u64>,
     output: &'a Output,
 }
 
@@ -95,7 +99,7 @@ impl Restore<'_> {
         let volume = Volume::of(self.archive, &sizes, &self.policy.gaps, !sealed_only);
         let volume = volume.await.map_err(RestoreError::from)?;
         let progress = Progress::of(self.output, "messages of the archive verified");
-        let survey = survey::survey(&volume, identity, &known, progress).await?;
+        let survey = survey::survey(&volume, identity, (&known, &self.named), progress).await?;
         self.output.talk(&format!(
             "the archive is whole up to checkpoint {size} with root {}",
             survey.sealed.root
@@ -239,6 +243,7 @@ impl Restored {
         let texts = [size, already, messages, unsealed, tail, lost, blobs, blobs_missing]
             .map(u64::to_string);
         let [size, already, messages, unsealed, tail, lost, blobs, blobs_missing] = &texts;
+        let told = condemned.to_string();
         let members = [
             ("log", origin),
             ("proven equal to checkpoint", size.as_str()),
@@ -247,12 +252,13 @@ impl Restored {
             ("restored", messages),
             ("of the archive beyond the checkpoint", unsealed),
             ("kept of the stream beyond the archive", tail),
+            ("condemned", &told),
             ("lost", lost),
             ("blobs restored", blobs),
             ("blobs that the archive lacks", blobs_missing),
         ];
         output.document(&Document::record(value, origin, &members))?;
-        let is_whole = put.blobs_missing == 0;
+        let is_whole = put.blobs_missing == 0 && *condemned == 0;
         Ok(if is_whole { Exit::Ok } else { Exit::VerificationIncomplete })
     }
 }

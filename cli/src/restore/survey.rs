@@ -56,10 +56,13 @@ pub struct Survey {
 }
 
 /// Reads it all. Every checkpoint in `known` has to be a past of the largest.
+///
+/// A root covers sequence and payload of a message, not its subject, hash and signature. So one that is no commit is
+/// refused, unless somebody who knows the log has named it.
 pub async fn survey(
     volume: &Volume,
     identity: LogIdentity,
-    known: &[Known],
+    (known, named): (&[Known], &BTreeSet<u64>),
     mut progress: Progress<'_>,
 ) -> Result<Survey, RestoreError> {
     let mut tree = Tree::empty();
@@ -74,10 +77,14 @@ pub async fn survey(
                 CommitHash::ZERO
             }
             Place::Message(line) => {
-                if chains.take_in(&line.stored()).is_err() {
+                if let Err(refused) = chains.take_in(&line.stored()) {
                     if sequence > volume.sealed {
                         // Nobody can tell what the log took in from what somebody put into the archive.
                         break;
+                    }
+                    if !named.contains(&sequence) {
+                        let reason = refused.reason.code();
+                        return Err(RestoreError::Condemned { sequence, reason });
                     }
                     condemned.insert(sequence);
                 }

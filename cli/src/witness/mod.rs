@@ -33,7 +33,8 @@ use trust::keys::PublicKey;
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "It speaks plain HTTP: put a reverse proxy with TLS before it to show it to the world. Nothing that \
-                  passes is secret, and both sides check signatures: who sits between can delay, not deceive.\n\n\
+                  passes is secret, and no cosignature can be forged. But a refusal is not signed: who sits between can stop a \
+                  sealer with one.\n\n\
                   Never restore the state from a backup, never run two of one key, and never empty the folder: a \
                   witness that forgot what it cosigned can be led onto a fork. Make a new key instead."
 )]

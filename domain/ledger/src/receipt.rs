@@ -63,15 +63,20 @@ pub struct Receipt {
     pub hash: CommitHash,
     /// Its time.
     pub time: Timestamp,
-    /// `<key id> <base64>`.
+    /// `<key id> <base64>`; empty if nobody signed it.
     pub signature: String,
 }
 
 impl Receipt {
     /// The receipt of a commit that the log acknowledged, signed by its writer.
     pub fn sign(commit: &Commit, writer: &PrivateKey) -> Self {
+        let message = message(&commit.envelope.log, commit.sequence, &commit.hash);
+        Self { signature: writer.sign_named(&message).to_string(), ..Self::unsigned(commit) }
+    }
+
+    /// The same without a signature: what was written under a key that has been rotated since is not signed by another.
+    pub fn unsigned(commit: &Commit) -> Self {
         let Commit { sequence, hash, envelope } = commit;
-        let message = message(&envelope.log, *sequence, hash);
         Self {
             log: envelope.log.clone(),
             sequence: *sequence,
@@ -79,7 +84,7 @@ impl Receipt {
             version: envelope.version,
             hash: *hash,
             time: envelope.time,
-            signature: writer.sign_named(&message).to_string(),
+            signature: String::new(),
         }
     }
 

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use trust::encoding::Sha256Digest;
 use trust::keys::PublicKey;
 
+/// The longest value of a setting that is recorded whole, bytes.
+const LONGEST_SETTING: usize = 1_024;
+
 /// An event of a log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
@@ -58,15 +61,26 @@ pub struct ConfigurationChanged {
 }
 
 impl ConfigurationChanged {
-    /// With the digest of its settings.
+    /// With the digest of its settings, which covers also what is too long to be recorded.
     pub fn of(
         stream: String,
         configuration: BTreeMap<String, String>,
         weaknesses: Vec<String>,
     ) -> Self {
         let digest = Sha256Digest::of(&serde_json::to_vec(&configuration).unwrap_or_default());
+        let recorded = configuration.into_iter().map(|(name, value)| (name, shortened(value)));
+        let configuration = recorded.collect();
         Self { stream, configuration, digest, weaknesses }
     }
+}
+
+/// A setting can be as long as a message, and a commit must hold them all.
+fn shortened(value: String) -> String {
+    if value.len() <= LONGEST_SETTING {
+        return value;
+    }
+    let begins: String = value.chars().take(LONGEST_SETTING / 4).collect();
+    format!("{begins}... ({} bytes)", value.len())
 }
 
 /// A key that is trusted no longer.

@@ -27,6 +27,7 @@ refusals! {
         RotationOfOtherLog = "ledger.rotation_of_other_log", Invalid, "the rotation was signed for another log";
         RotationMalformed = "ledger.rotation_malformed", Invalid, "a rotation or revocation names a witness and nobody else, a rotation two keys and a beginning after 1";
         RotationUnsigned = "ledger.rotation_signature_wrong", Invalid, "the rotation is not signed by both the old and the new key";
+        RotationContradicted = "ledger.rotation_contradicted", Conflict, "the configured writers, or the newest checkpoint, give one of the keys another interval";
         RotationInterval = "ledger.rotation_interval", Conflict, "the new key does not begin after the key before it began";
         KeyNotInForce = "ledger.key_not_in_force", Conflict, "the old key is not the one in force";
         KeyEnded = "ledger.key_ended", Conflict, "the old key was rotated or revoked before";
@@ -53,6 +54,8 @@ pub enum LogCommand {
         rotation: SignedRotation,
         /// Whether the old key is known to be in force; none where nobody here can tell.
         is_in_force: Option<bool>,
+        /// What is configured or sealed already gives one of the keys another interval.
+        is_contradicted: bool,
     },
     /// Trust a key no longer.
     RevokeKey(KeyRevoked),
@@ -85,11 +88,14 @@ impl Log {
             (Some(_), LogCommand::Open(_)) => Err(LogError::AlreadyOpen),
             (None, _) => Err(LogError::NotOpen),
             (Some(_), LogCommand::RecordConfiguration(all)) => self.reconfigured(all),
-            (Some(_), LogCommand::RotateKey { origin, rotation, is_in_force }) => {
+            (Some(_), LogCommand::RotateKey { origin, rotation, is_in_force, is_contradicted }) => {
                 if rotation.log != origin {
                     return Err(LogError::RotationOfOtherLog);
                 }
                 self.keys.check_rotation(&rotation, is_in_force)?;
+                if is_contradicted {
+                    return Err(LogError::RotationContradicted);
+                }
                 Ok(vec![LogEvent::KeyRotated(rotation)])
             }
             (Some(_), LogCommand::RevokeKey(revoked)) => {

@@ -33,7 +33,7 @@ fn rotation(role: KeyRole, old: u8, new: u8, from: u64) -> SignedRotation {
 }
 
 fn rotate(rotation: SignedRotation) -> LogCommand {
-    LogCommand::RotateKey { origin: origin(), rotation, is_in_force: None }
+    LogCommand::RotateKey { origin: origin(), rotation, is_in_force: None, is_contradicted: false }
 }
 
 fn revoked(role: KeyRole, seed: u8, last_trusted: u64) -> KeyRevoked {
@@ -149,8 +149,12 @@ fn a_rotation_of_another_form_or_log_is_refused() {
             .then_expect_error(LogError::RotationMalformed);
     }
     let elsewhere = "other.log.test".parse().unwrap();
-    let command =
-        LogCommand::RotateKey { origin: elsewhere, rotation: good, is_in_force: Some(true) };
+    let command = LogCommand::RotateKey {
+        origin: elsewhere,
+        rotation: good,
+        is_in_force: Some(true),
+        is_contradicted: false,
+    };
     log(vec![]).when(by("ops", command)).then_expect_error(LogError::RotationOfOtherLog);
 }
 
@@ -168,8 +172,16 @@ fn only_the_key_in_force_is_rotated_and_only_forwards() {
         log(vec![first.clone()]).when(by("ops", rotate(again))).then_expect_error(refusal);
     }
     let rotation = rotation(KeyRole::Writer, 8, 9, 40);
-    let command = LogCommand::RotateKey { origin: origin(), rotation, is_in_force: Some(false) };
-    log(vec![]).when(by("ops", command)).then_expect_error(LogError::KeyNotInForce);
+    let command = |is_in_force, is_contradicted| {
+        let (origin, rotation) = (origin(), rotation.clone());
+        LogCommand::RotateKey { origin, rotation, is_in_force, is_contradicted }
+    };
+    for (command, refusal) in [
+        (command(Some(false), false), LogError::KeyNotInForce),
+        (command(Some(true), true), LogError::RotationContradicted),
+    ] {
+        log(vec![]).when(by("ops", command)).then_expect_error(refusal);
+    }
 }
 
 #[test]
@@ -208,4 +220,16 @@ fn a_gap_is_declared_once_and_in_order() {
             .when(by("ops", LogCommand::DeclareGap(gap(wrong))))
             .then_expect_error(LogError::GapMalformed);
     }
+}
+
+#[test]
+fn a_long_setting_is_recorded_by_its_beginning_and_told_apart_by_its_end() {
+    let of = |text: String| {
+        let settings = BTreeMap::from([("description".to_owned(), text)]);
+        ConfigurationChanged::of("S".to_owned(), settings, Vec::new())
+    };
+    let (one, other) = (of("d".repeat(9_000)), of(format!("{}e", "d".repeat(8_999))));
+    assert_eq!(one.configuration, other.configuration);
+    assert!(one.configuration["description"].ends_with("(9000 bytes)"));
+    assert_ne!(one.digest, other.digest);
 }

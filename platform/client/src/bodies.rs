@@ -19,8 +19,10 @@ pub struct ReceiptBody {
     pub hash: String,
     /// The commit's time.
     pub time: String,
-    /// `<key id> <base64>` of the writer's Ed25519 signature over log, sequence and hash.
-    pub signature: String,
+    /// `<key id> <base64>` of the writer's Ed25519 signature over log, sequence and hash. Absent in the answer to a command
+    /// that was recorded before the writer's key was rotated: the proof of inclusion says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// An aggregate.
@@ -52,6 +54,6 @@ pub fn receipt_body(receipt: &Receipt) -> ReceiptBody {
         version: receipt.version,
         hash: receipt.hash.to_string(),
         time: receipt.time.to_string(),
-        signature: receipt.signature.clone(),
+        signature: Some(receipt.signature.clone()).filter(|text| !text.is_empty()),
     }
 }

@@ -63,9 +63,12 @@ impl Ahead {
         }
     }
 
-    /// Has everything judged that has arrived.
+    /// Has what has arrived judged, unless something is under way: then more of it makes a larger chunk.
     pub(crate) fn judge(&mut self) {
-        if self.arrived.len() > FEW || !self.judging.is_empty() {
+        if !self.ready.is_empty() || !self.judging.is_empty() {
+            return;
+        }
+        if self.arrived.len() > FEW {
             self.send();
         }
         let judge = &self.judge;

@@ -2,7 +2,7 @@
 
 use crate::cache::AggregateCache;
 use crate::error::{AppendError, LogError};
-use crate::guard::Guard;
+use crate::guard::{Guard, covered};
 use crate::loaded::Loaded;
 use crate::patience::Patience;
 use crate::publish::{Published, publish};
@@ -44,7 +44,7 @@ impl EventLog {
         writer: PrivateKey,
     ) -> Result<Self, LogError> {
         let reader = Reader::new(connection, identity);
-        let guard = Guard::open(&reader).await?;
+        let guard = Guard::open(&reader, &writer.id()).await?;
         Ok(Self {
             reader,
             writer: Arc::new(writer),
@@ -171,12 +171,15 @@ impl EventLog {
         let appended = appended?;
         // What the client kept while the server was away may have reached another stream.
         match self.guard.check(&self.reader).await {
-            Err(AppendError::Log(error)) if error.is_transient() => {
+            Err(AppendError::Log(error)) => {
                 return Err(AppendError::Unknown { command, last: error.to_string() });
             }
             checked => checked?,
         }
-        self.guard.appended(appended.commit.sequence, appended.commit.hash);
+        let Commit { sequence, hash, .. } = appended.commit;
+        self.guard.appended(sequence, hash);
+        // Others had written up to the end of this key's interval meanwhile: it is condemned, and nobody may build on it.
+        covered(&self.reader, &self.writer.id(), sequence)?;
         Ok(appended)
     }
 }
@@ -203,7 +206,10 @@ pub(crate) async fn append(
     let mut tried = false;
     loop {
         let checked = match guard {
-            Some(guard) => guard.check(reader).await,
+            Some(guard) => {
+                guard.may_write(reader, &writer.id())?;
+                guard.check(reader).await
+            }
             None => Ok(()),
         };
         let published = match checked {

@@ -83,6 +83,14 @@ pub enum LogError {
         /// The newest checkpoint's size.
         sealed: u64,
     },
+    /// The configured writers do not let this process's key write there: every reader would condemn what it appends.
+    #[error(
+        "this process's key may not write at sequence {sequence}: compare writer_key_file with the log's writers"
+    )]
+    Writer {
+        /// The next sequence, or one that was written.
+        sequence: u64,
+    },
     /// The log was never opened, or by another origin.
     #[error("the log is not open: run `command-api open-log` once, on a new and empty stream")]
     NotOpen,
@@ -166,6 +174,7 @@ impl LogError {
             | Self::Blob { .. }
             | Self::AnotherHistory { .. }
             | Self::Shortened { .. }
+            | Self::Writer { .. }
             | Self::Gap { .. }
             | Self::GapFilled { .. } => false,
         }

@@ -2,6 +2,7 @@
 
 use crate::append::EventLog;
 use crate::error::{AppendError, ExecuteError, LogError};
+use crate::guard::covered;
 use crate::patience::Patience;
 use crate::store::{AggregateStore, LogContext};
 use cqrs_es::event_sink::EventSink;
@@ -56,13 +57,18 @@ pub struct Answered {
     pub commit: Arc<Commit>,
     /// It answers an earlier try.
     pub replayed: bool,
-    writer: Arc<PrivateKey>,
+    /// None if the key may not speak for this sequence: it was rotated since.
+    writer: Option<Arc<PrivateKey>>,
 }
 
 impl Answered {
-    /// What the caller keeps; signed when somebody asks for it.
+    /// What the caller keeps; signed when somebody asks for it, by the key that may write there. One that may not would
+    /// give a receipt that accuses an honest log.
     pub fn receipt(&self) -> Receipt {
-        Receipt::sign(&self.commit, &self.writer)
+        match &self.writer {
+            Some(writer) => Receipt::sign(&self.commit, writer),
+            None => Receipt::unsigned(&self.commit),
+        }
     }
 }
 
@@ -192,7 +198,9 @@ impl EventLog {
     }
 
     fn answered(&self, commit: Arc<Commit>, replayed: bool) -> Answered {
-        Answered { commit, replayed, writer: Arc::clone(&self.writer) }
+        let writer = covered(&self.reader, &self.writer.id(), commit.sequence);
+        let writer = writer.is_ok().then(|| Arc::clone(&self.writer));
+        Answered { commit, replayed, writer }
     }
 }
 

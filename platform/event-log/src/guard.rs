@@ -8,6 +8,7 @@ use domain::registry::Event;
 use ledger::{CheckpointNote, CommitHash, judge};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use trust::keys::KeyId;
 
 /// What this process has seen of the log.
 #[derive(Debug)]
@@ -18,23 +19,32 @@ pub(crate) struct Guard {
     created: i128,
     /// One checks for all that wait.
     checking: tokio::sync::Mutex<()>,
+    /// The log's last sequence when it was opened.
+    opened_at: u64,
     /// The newest commit that this process knows to be in the log.
     newest: Mutex<(u64, CommitHash)>,
 }
 
 impl Guard {
-    /// Checks that the log is open and its first commit is of this origin.
-    pub(crate) async fn open(reader: &Reader) -> Result<Self, LogError> {
+    /// Checks that the log is open, its first commit is of this origin, and this writer may go on.
+    pub(crate) async fn open(reader: &Reader, writer: &KeyId) -> Result<Self, LogError> {
         let connects = reader.connection.connects();
-        let StreamState { created, last_sequence } = reader.stream_state().await?;
-        holds_what_was_sealed(reader, last_sequence).await?;
+        let StreamState { created, last_sequence } = unshortened(reader).await?;
         let first = first_commit(reader).await?;
-        Ok(Self {
+        let guard = Self {
             checked: AtomicU64::new(connects),
             created,
             checking: tokio::sync::Mutex::new(()),
+            opened_at: last_sequence,
             newest: Mutex::new((1, first)),
-        })
+        };
+        guard.may_write(reader, writer)?;
+        Ok(guard)
+    }
+
+    /// The writer's interval holds the next sequence, as far as this process knows the log.
+    pub(crate) fn may_write(&self, reader: &Reader, writer: &KeyId) -> Result<(), LogError> {
+        covered(reader, writer, self.newest().0.max(self.opened_at) + 1)
     }
 
     /// After a reconnect: the stream was not recreated and still holds what it held.
@@ -47,11 +57,10 @@ impl Guard {
         if connects == self.checked.load(Ordering::Acquire) {
             return Ok(());
         }
-        let state = reader.stream_state().await?;
-        if state.created != self.created {
+        if reader.stream_state().await?.created != self.created {
             return Err(AppendError::AnotherLog("it was created anew".to_owned()));
         }
-        holds_what_was_sealed(reader, state.last_sequence).await?;
+        unshortened(reader).await?;
         let (sequence, hash) = *self.newest();
         let there = reader.stored_after(sequence - 1, 1).await?;
         let held = there.first().is_some_and(|message| {
@@ -78,13 +87,26 @@ impl Guard {
     }
 }
 
-/// A log that is shorter than what was sealed must not grow: it would fork under the sealer's eyes. What the checkpoint
-/// claims is enough, since only the sealer can append one.
-async fn holds_what_was_sealed(reader: &Reader, last: u64) -> Result<(), LogError> {
-    let Some(newest) = Checkpoints::of(reader).newest().await? else { return Ok(()) };
-    let note = CheckpointNote::parse(&newest.note);
-    let sealed = note.map_err(|error| LogError::Follow(error.into()))?.claim().size;
-    if last < sealed { Err(LogError::Shortened { last, sealed }) } else { Ok(()) }
+/// The writer's interval holds this sequence.
+pub(crate) fn covered(reader: &Reader, writer: &KeyId, sequence: u64) -> Result<(), LogError> {
+    let writer = reader.identity().writer_at(writer, sequence);
+    writer.map(|_| ()).ok_or(LogError::Writer { sequence })
+}
+
+/// The stream, if it holds what was sealed: a shorter log must not grow, it would fork under the sealer's eyes. What the
+/// checkpoint claims is enough, since only the sealer can append one. It is read first: the log only grows meanwhile.
+async fn unshortened(reader: &Reader) -> Result<StreamState, LogError> {
+    let newest = Checkpoints::of(reader).newest().await?;
+    let state = reader.stream_state().await?;
+    if let Some(newest) = newest {
+        let note = CheckpointNote::parse(&newest.note);
+        let sealed = note.map_err(|error| LogError::Follow(error.into()))?.claim().size;
+        let last = state.last_sequence;
+        if last < sealed {
+            return Err(LogError::Shortened { last, sealed });
+        }
+    }
+    Ok(state)
 }
 
 async fn first_commit(reader: &Reader) -> Result<CommitHash, LogError> {

@@ -3,6 +3,7 @@
 use crate::append::append;
 use crate::error::AppendError;
 use crate::execute::Request;
+use crate::guard::covered;
 use crate::loaded::Loaded;
 use crate::reader::Reader;
 use crate::store::envelope;
@@ -54,6 +55,7 @@ pub async fn open_log(
     let loaded = Loaded::<Log>::default();
     let envelope =
         envelope::<Log>(identity, writer, &events, (SYSTEM_TENANT, &id), &loaded, request)?;
+    covered(&reader, &writer.id(), 1)?;
     match append(&reader, writer, None, envelope, 0).await {
         Err(AppendError::Conflict) => first_try(&reader, &id, writer, request).await,
         appended => Ok(Receipt::sign(&appended?.commit, writer)),
@@ -70,5 +72,9 @@ async fn first_try(
     let loaded = reader.history::<Log>(SYSTEM_TENANT, id).await?;
     let commit = loaded.commands.get(&request.command.to_string());
     let own = commit.filter(|commit| commit.envelope.command.digest == request.digest);
-    own.map(|commit| Receipt::sign(commit, writer)).ok_or(AppendError::Conflict)
+    let receipt = |commit| match covered(reader, &writer.id(), 1) {
+        Ok(()) => Receipt::sign(commit, writer),
+        Err(_) => Receipt::unsigned(commit),
+    };
+    own.map(|commit| receipt(commit)).ok_or(AppendError::Conflict)
 }

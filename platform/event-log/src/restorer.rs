@@ -4,7 +4,7 @@ use crate::error::LogError;
 use crate::patience::Patience;
 use crate::publish::{Published, publish, publish_after};
 use crate::reader::Reader;
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use ledger::{HASH_HEADER, SIGNATURE_HEADER, Stored};
 use nats::subjects;
@@ -25,6 +25,12 @@ pub enum RestoreError {
     /// A subject outside of the log: no message of this log can have it.
     #[error("sequence {sequence} has a subject that is none of the log")]
     Subject {
+        /// Which.
+        sequence: u64,
+    },
+    /// A hash or signature that no header can carry: no message of this log has it.
+    #[error("sequence {sequence} has a header that no message can have")]
+    Header {
         /// Which.
         sequence: u64,
     },
@@ -58,7 +64,9 @@ impl Restorer {
         let mut headers = HeaderMap::new();
         for (name, text) in [(HASH_HEADER, message.hash), (SIGNATURE_HEADER, message.signature)] {
             if let Some(text) = text {
-                headers.insert(name, text);
+                let carried = text.parse::<HeaderValue>();
+                let refused = RestoreError::Header { sequence: message.sequence };
+                headers.insert(name, carried.map_err(|_| refused)?);
             }
         }
         let payload = Bytes::copy_from_slice(message.payload);

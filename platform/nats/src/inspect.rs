@@ -17,8 +17,6 @@ use crate::weakness::Weakness;
 const STREAM_NOT_FOUND: u64 = 10_059;
 /// In place of a setting: there is no such stream.
 pub const MISSING: &str = "stream_missing";
-/// The longest value of a setting that is shown whole, bytes.
-const LONGEST_SHOWN: usize = 1_024;
 /// The most settings that are shown.
 const MOST_SHOWN: usize = 200;
 
@@ -249,17 +247,8 @@ fn configured_as(existing: &Value, mut wanted: Config) -> Configured {
     let weak = |difference: &Difference| Weakness::of(&difference.field).is_some();
     let weaknesses = differences(existing, &wanted).into_iter().filter(weak).collect();
     let settings = fields(existing).into_iter().take(MOST_SHOWN);
-    let settings = settings.map(|(field, value)| (field, shown(&value.to_string()))).collect();
+    let settings = settings.map(|(field, value)| (field, value.to_string())).collect();
     Configured { name, settings, weaknesses }
-}
-
-/// A setting can be as long as a message: a commit must hold them all.
-fn shown(value: &str) -> String {
-    if value.len() <= LONGEST_SHOWN {
-        return value.to_owned();
-    }
-    let begins: String = value.chars().take(LONGEST_SHOWN / 4).collect();
-    format!("{begins}... ({} bytes)", value.len())
 }
 
 fn missing() -> Difference {
@@ -362,7 +351,7 @@ mod tests {
         let weak = configured_as(&existing, wanted());
         let fields: Vec<_> = weak.weaknesses.iter().map(|one| one.field.as_str()).collect();
         assert_eq!(fields, ["discard", "max_msgs"]);
-        assert!(weak.settings.get("description").unwrap().ends_with("(9002 bytes)"));
+        assert_eq!(weak.settings.get("description").unwrap().len(), 9_002, "the quotes too");
     }
 
     #[test]

@@ -39,6 +39,18 @@ pub enum Difference {
         /// How it ended, as the log says.
         outcome: Outcome,
     },
+    /// The result that the log holds knows no such step.
+    #[error("step {0} of the journal is none that the result tells of")]
+    StepUnknown(u32),
+    /// A step that ran is not in the journal.
+    #[error("the result tells of step {0}, and the journal does not hold it")]
+    StepMissing(u32),
+    /// The target does not remember what it answered.
+    #[error("the journal does not hold the answer that the log has")]
+    AnswerMissing,
+    /// The journal cannot know of it.
+    #[error("it ended after the journal was written: write the journal and compare again")]
+    Later,
     /// A member of a step is not the dispatched job's.
     #[error("the journal's {0} is not the one that was sent")]
     Member(&'static str),
@@ -67,6 +79,10 @@ impl Difference {
         match self {
             Self::NotRecorded => "not_recorded",
             Self::NotRun { .. } => "not_run",
+            Self::StepUnknown(_) => "step_unknown",
+            Self::StepMissing(_) => "step_missing",
+            Self::AnswerMissing => "answer_missing",
+            Self::Later => "later_than_journal",
             Self::Member(_) => "step_mismatch",
             Self::OtherEnd { .. } => "end_mismatch",
             Self::OtherResult => "result_mismatch",
@@ -78,9 +94,12 @@ impl Difference {
     /// Whether one of the two must be false, or something is only missing.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::NotReported | Self::ResultUnreadable => Severity::Incompleteness,
+            Self::NotReported | Self::ResultUnreadable | Self::Later => Severity::Incompleteness,
             Self::NotRecorded
             | Self::NotRun { .. }
+            | Self::StepUnknown(_)
+            | Self::StepMissing(_)
+            | Self::AnswerMissing
             | Self::Member(_)
             | Self::OtherEnd { .. }
             | Self::OtherResult => Severity::Tampering,

@@ -2,22 +2,23 @@
 
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read};
-use trust::encoding::Sha256Digest;
+use trust::encoding::{Sha256Digest, Timestamp};
 use trust::strict::{self, StrictError};
 
-/// What writes the file: `psql -XAtq -c "$(countersign audit compare-target --print-query)" > journal.ndjson`.
+/// What writes the file: `psql -XAtq -c "$(countersign audit target-query)" > journal.ndjson`.
 ///
 /// The result's digest is computed now, not taken from the column beside it.
-pub const QUERY: &str = "\
-SELECT line FROM (
+pub const QUERY: &str = r#"SELECT line FROM (
 SELECT 1 AS part, NULL AS job, pg_catalog.jsonb_build_object('table', 'version', 'version', version,
-    'data_source', data_source) AS line FROM ONLY countersign.version
+    'data_source', data_source, 'taken_at', pg_catalog.to_char(pg_catalog.now() AT TIME ZONE 'UTC',
+    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')) AS line FROM ONLY countersign.version
 UNION ALL SELECT 2, job, pg_catalog.jsonb_build_object('table', 'journal', 'job', job, 'attempt', attempt,
-    'ordinal', ordinal, 'job_sha256', job_sha256, 'change', change, 'change_sha256', change_sha256, 'fence', fence,
+    'ordinal', ordinal, 'job_sha256', job_sha256, 'change', change, 'change_sha256', change_sha256,
+    'step_sha256', step_sha256, 'fence', fence,
     'state', state) FROM ONLY countersign.journal
 UNION ALL SELECT 3, job, pg_catalog.jsonb_build_object('table', 'results', 'job', job, 'attempt', attempt,
     'result_sha256', pg_catalog.encode(pg_catalog.sha256(result), 'hex')) FROM ONLY countersign.results
-) AS journal ORDER BY part, job";
+) AS journal ORDER BY part, job"#;
 
 /// Longest line of the file, bytes.
 const MAX_LINE: u64 = 64 << 10;
@@ -79,6 +80,7 @@ enum Row {
         #[serde(rename = "version")]
         _version: u32,
         data_source: String,
+        taken_at: Timestamp,
     },
     Journal(Step),
     Results(Answer),
@@ -100,6 +102,9 @@ pub struct Step {
     pub change: String,
     /// Of the manifest's payload.
     pub change_sha256: Sha256Digest,
+    /// Of the step's bytes.
+    #[serde(rename = "step_sha256")]
+    pub sha256: Sha256Digest,
     /// The fencing token of the schema lock.
     pub fence: u64,
     /// How far it came.
@@ -123,6 +128,8 @@ pub struct Answer {
 pub struct Journal {
     /// The target.
     pub data_source: String,
+    /// When the file was written, by the target's clock.
+    pub taken_at: Timestamp,
     /// Steps that began.
     pub steps: Vec<Step>,
     /// Answers that were given.
@@ -133,7 +140,7 @@ impl Journal {
     /// Reads a file that [`QUERY`] wrote.
     pub fn read(source: impl Read) -> Result<Self, JournalError> {
         let mut reader = BufReader::new(source);
-        let (mut data_source, mut steps, mut answers) = (None::<String>, Vec::new(), Vec::new());
+        let (mut version, mut steps, mut answers) = (None, Vec::new(), Vec::new());
         for line in 1.. {
             let mut bytes = Vec::new();
             reader.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut bytes)?;
@@ -150,17 +157,18 @@ impl Journal {
             }
             let row = strict::parse(text);
             match row.map_err(|source| JournalError::Line { line, source })? {
-                Row::Version { data_source: found, .. } => match &data_source {
-                    Some(known) if *known != found => {
-                        return Err(JournalError::TwoSources(known.clone(), found));
+                Row::Version { data_source: found, taken_at, .. } => match version {
+                    Some((known, _)) if known != found => {
+                        return Err(JournalError::TwoSources(known, found));
                     }
-                    _ => data_source = Some(found),
+                    _ => version = Some((found, taken_at)),
                 },
                 Row::Journal(step) => steps.push(step),
                 Row::Results(answer) => answers.push(answer),
             }
         }
-        Ok(Self { data_source: data_source.ok_or(JournalError::NoVersion)?, steps, answers })
+        let (data_source, taken_at) = version.ok_or(JournalError::NoVersion)?;
+        Ok(Self { data_source, taken_at, steps, answers })
     }
 }
 
@@ -168,7 +176,7 @@ impl Journal {
 mod tests {
     use super::*;
 
-    const VERSION: &str = r#"{"table": "version", "version": 1, "data_source": "data_source_1"}"#;
+    const VERSION: &str = r#"{"table": "version", "version": 1, "data_source": "data_source_1", "taken_at": "2026-11-20T08:00:00.000000Z"}"#;
 
     fn refused(text: &str) -> JournalError {
         Journal::read(text.as_bytes()).unwrap_err()

@@ -10,18 +10,17 @@ mod journal;
 pub use journal::{Journal, JournalError, QUERY};
 
 use super::blobs::Blobs;
-use super::evidence::{Evidence, FinishedRecord, JobRecord};
+use super::evidence::Evidence;
 use crate::output::Document;
 use difference::{Difference, Disagreement};
-use domain::jobs::{Dispatched, Mode};
+use domain::jobs::{Dispatched, Finished, Mode};
 use domain::vocabulary::Outcome;
 use journal::{Answer, Step, StepState};
 use ledger::Severity;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use trust::dsse::{Envelope, Parsed};
-use trust::encoding::Sha256Digest;
-use trust::statement::JobResult;
+use trust::statement::{JobResult, StepOutcome};
 
 /// What was compared, and what differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +72,7 @@ impl Compared {
 
 /// Compares a journal with what a verified log says of its target.
 pub fn compare(journal: &Journal, evidence: &Evidence, blobs: &dyn Blobs) -> Compared {
-    let jobs = jobs_for(&journal.data_source, evidence);
+    let jobs = jobs_for(&journal.data_source, evidence, blobs);
     let mut disagreements = Vec::new();
     let mut add = |job: &str, difference| {
         disagreements.push(Disagreement { job: job.to_owned(), difference });
@@ -81,23 +80,17 @@ pub fn compare(journal: &Journal, evidence: &Evidence, blobs: &dyn Blobs) -> Com
     for step in &journal.steps {
         match jobs.get(step.job.as_str()) {
             None => add(&step.job, Difference::NotRecorded),
-            Some((dispatched, record)) => {
-                of_step(step, dispatched, record).for_each(|found| add(&step.job, found));
-            }
+            Some(told) => of_step(step, told).into_iter().for_each(|it| add(&step.job, it)),
         }
     }
     for answer in &journal.answers {
         match jobs.get(answer.job.as_str()) {
             None => add(&answer.job, Difference::NotRecorded),
-            Some((_, record)) => {
-                if let Some(found) = of_answer(answer, record, blobs) {
-                    add(&answer.job, found);
-                }
-            }
+            Some(told) => of_answer(answer, told).into_iter().for_each(|it| add(&answer.job, it)),
         }
     }
-    for (job, (dispatched, record)) in &jobs {
-        if let Some(found) = of_job(job, dispatched, record, journal) {
+    for (job, told) in &jobs {
+        for found in of_job(job, told, journal) {
             add(job, found);
         }
     }
@@ -112,22 +105,36 @@ pub fn compare(journal: &Journal, evidence: &Evidence, blobs: &dyn Blobs) -> Com
     }
 }
 
-type Jobs<'a> = BTreeMap<&'a str, (&'a Dispatched, &'a JobRecord)>;
+/// What the log tells of a job.
+struct Told<'a> {
+    dispatched: &'a Dispatched,
+    said: Option<&'a Finished>,
+    /// The signed result, as far as it can be read.
+    result: Option<Parsed<JobResult>>,
+}
 
-fn jobs_for<'a>(data_source: &str, evidence: &'a Evidence) -> Jobs<'a> {
+fn jobs_for<'a>(
+    data_source: &str,
+    evidence: &'a Evidence,
+    blobs: &dyn Blobs,
+) -> BTreeMap<&'a str, Told<'a>> {
     let jobs = evidence.jobs.iter().filter_map(|((_, job), record)| {
         let dispatched = record.dispatched.as_ref()?;
         let is_of_it = dispatched.data_source.to_string() == data_source;
-        is_of_it.then_some((job.as_str(), (dispatched, record)))
+        let said = record.finished.as_ref().map(|finished| &finished.said);
+        let result = said.and_then(|said| result(said, blobs));
+        is_of_it.then_some((job.as_str(), Told { dispatched, said, result }))
     });
     jobs.collect()
 }
 
-fn of_step(
-    step: &Step,
-    dispatched: &Dispatched,
-    record: &JobRecord,
-) -> impl Iterator<Item = Difference> {
+fn result(said: &Finished, blobs: &dyn Blobs) -> Option<Parsed<JobResult>> {
+    let bytes = blobs.named(&said.result).ok()?;
+    Parsed::from_envelope(Envelope::parse(&bytes).ok()?).ok()
+}
+
+fn of_step(step: &Step, told: &Told<'_>) -> Vec<Difference> {
+    let Told { dispatched, said, result } = told;
     let members = [
         ("attempt", step.attempt == u64::from(dispatched.attempt)),
         ("job_sha256", step.job_sha256 == dispatched.job_sha256),
@@ -136,13 +143,24 @@ fn of_step(
         ("fence", step.fence == dispatched.fence),
     ];
     let members = members.into_iter().filter(|(_, holds)| !holds);
-    let members = members.map(|(member, _)| Difference::Member(member));
-    let end = match record.finished.as_ref().map(|finished| finished.said.outcome) {
-        None => Some(Difference::NotReported),
-        Some(outcome) if can_be(step.state, outcome) => None,
-        Some(outcome) => Some(Difference::OtherEnd { step: step.state, outcome }),
-    };
-    members.chain(end)
+    let mut found: Vec<_> = members.map(|(member, _)| Difference::Member(member)).collect();
+    match said.map(|said| said.outcome) {
+        None => found.push(Difference::NotReported),
+        Some(outcome) if !can_be(step.state, outcome) => {
+            found.push(Difference::OtherEnd { step: step.state, outcome });
+        }
+        Some(_) => {}
+    }
+    let Some(result) = result else { return found };
+    let mut steps = result.statement().steps.iter();
+    match steps.find(|told| told.ordinal == step.ordinal) {
+        None => found.push(Difference::StepUnknown(step.ordinal)),
+        Some(told) if told.sha256 != step.sha256 => {
+            found.push(Difference::Member("step_sha256"));
+        }
+        Some(_) => {}
+    }
+    found
 }
 
 /// Whether a step can have ended so in a job that ended so.
@@ -156,60 +174,68 @@ fn can_be(step: StepState, job: Outcome) -> bool {
     }
 }
 
-fn of_answer(answer: &Answer, record: &JobRecord, blobs: &dyn Blobs) -> Option<Difference> {
-    let Some(FinishedRecord { said, .. }) = &record.finished else {
-        return Some(Difference::NotReported);
-    };
+fn of_answer(answer: &Answer, told: &Told<'_>) -> Option<Difference> {
+    let Told { said, result, .. } = told;
+    let Some(said) = said else { return Some(Difference::NotReported) };
     if answer.attempt != u64::from(said.attempt) {
         return Some(Difference::Member("attempt"));
     }
-    match result_sha256(record, blobs) {
+    match result {
         None => Some(Difference::ResultUnreadable),
-        Some(sha256) => (sha256 != answer.result_sha256).then_some(Difference::OtherResult),
+        Some(result) => {
+            (result.sha256() != answer.result_sha256).then_some(Difference::OtherResult)
+        }
     }
 }
 
-fn result_sha256(record: &JobRecord, blobs: &dyn Blobs) -> Option<Sha256Digest> {
-    let bytes = blobs.named(&record.finished.as_ref()?.said.result).ok()?;
-    let parsed = Parsed::<JobResult>::from_envelope(Envelope::parse(&bytes).ok()?).ok()?;
-    Some(parsed.sha256())
-}
-
-/// What the log says was run must be in the journal.
-fn of_job(
-    job: &str,
-    dispatched: &Dispatched,
-    record: &JobRecord,
-    journal: &Journal,
-) -> Option<Difference> {
-    let said = &record.finished.as_ref()?.said;
+/// What the log says was left behind must be in the journal: each step of it, and the answer.
+fn of_job(job: &str, told: &Told<'_>, journal: &Journal) -> Vec<Difference> {
+    let Told { dispatched, said, result } = told;
     let runs_sql = matches!(dispatched.mode, Mode::Migrate | Mode::Rollback);
-    let left_something = matches!(said.outcome, Outcome::Succeeded | Outcome::FailedPartial);
-    if !runs_sql || !left_something {
-        return None;
+    let left =
+        |said: &&&Finished| matches!(said.outcome, Outcome::Succeeded | Outcome::FailedPartial);
+    let Some(said) = said.as_ref().filter(left).filter(|_| runs_sql) else { return Vec::new() };
+    if said.finished_at > journal.taken_at {
+        return vec![Difference::Later];
     }
-    let is_there = journal.steps.iter().any(|step| step.job == job);
-    (!is_there).then_some(Difference::NotRun { outcome: said.outcome })
+    let own: BTreeSet<u32> =
+        journal.steps.iter().filter(|step| step.job == job).map(|step| step.ordinal).collect();
+    if own.is_empty() {
+        return vec![Difference::NotRun { outcome: said.outcome }];
+    }
+    let steps = result.iter().flat_map(|result| &result.statement().steps);
+    let ran = steps.filter(|step| step.outcome == StepOutcome::Succeeded);
+    let missing = ran.map(|step| step.ordinal).filter(|ordinal| !own.contains(ordinal));
+    let mut found: Vec<_> = missing.map(Difference::StepMissing).collect();
+    if !journal.answers.iter().any(|answer| answer.job == job) {
+        found.push(Difference::AnswerMissing);
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testimony::{Testimony, data_source};
     use super::*;
+    use trust::encoding::Sha256Digest;
 
     /// The journal that the testimony's agent would have left.
     fn journal(testimony: &Testimony) -> anyhow::Result<Journal> {
         let (key, record) = testimony.evidence.jobs.iter().next().ok_or_else(none)?;
         let dispatched = record.dispatched.as_ref().ok_or_else(none)?;
-        let result = result_sha256(record, &testimony.blobs).ok_or_else(none)?;
+        let said = &record.finished.as_ref().ok_or_else(none)?.said;
+        let result = result(said, &testimony.blobs).ok_or_else(none)?;
+        let step = result.statement().steps.first().ok_or_else(none)?;
         let (job, attempt, change) = (&key.1, dispatched.attempt, dispatched.change.to_string());
         let sha256 = dispatched.change_sha256.ok_or_else(none)?;
         let lines = [
-            json!({"table": "version", "version": 1, "data_source": data_source().to_string()}),
-            json!({"table": "journal", "job": job, "attempt": attempt, "ordinal": 1,
-                "job_sha256": dispatched.job_sha256, "change": change, "change_sha256": sha256,
+            json!({"table": "version", "version": 1, "data_source": data_source().to_string(),
+                "taken_at": "2026-12-01T00:00:00.000000Z"}),
+            json!({"table": "journal", "job": job, "attempt": attempt, "ordinal": step.ordinal,
+                "step_sha256": step.sha256, "job_sha256": dispatched.job_sha256, "change": change, "change_sha256": sha256,
                 "fence": dispatched.fence, "state": "succeeded"}),
-            json!({"table": "results", "job": job, "attempt": attempt, "result_sha256": result}),
+            json!({"table": "results", "job": job, "attempt": attempt,
+                "result_sha256": result.sha256()}),
         ];
         Ok(Journal::read(lines.map(|line| line.to_string()).join("\n").as_bytes())?)
     }
@@ -252,7 +278,8 @@ mod tests {
     #[test]
     fn every_member_of_a_step_is_compared() {
         let other = Sha256Digest::of(b"other");
-        let spoils: [fn(&mut Step, Sha256Digest); 5] = [
+        let spoils: [fn(&mut Step, Sha256Digest); 6] = [
+            |step, other| step.sha256 = other,
             |step, _| step.attempt += 1,
             |step, other| step.job_sha256 = other,
             |step, _| step.change = "chg_x".to_owned(),
@@ -264,6 +291,22 @@ mod tests {
             assert_eq!(codes, ["step_mismatch"]);
         }
         assert_eq!(found(|_, j| j.steps[0].state = StepState::Failed), ["end_mismatch"]);
+    }
+
+    #[test]
+    fn a_step_or_an_answer_too_many_or_too_few_is_told() {
+        let more = |_: &mut Testimony, j: &mut Journal| {
+            let step = j.steps[0].clone();
+            j.steps.push(Step { ordinal: 99, ..step });
+        };
+        assert_eq!(found(more), ["step_unknown"]);
+        let other = |_: &mut Testimony, j: &mut Journal| j.steps[0].ordinal = 99;
+        assert_eq!(found(other), ["step_unknown", "step_missing"]);
+        assert_eq!(found(|_, j| j.answers.clear()), ["answer_missing"]);
+        let early = |_: &mut Testimony, j: &mut Journal| {
+            j.taken_at = "2026-11-01T00:00:00.000000Z".parse().unwrap();
+        };
+        assert_eq!(found(early), ["later_than_journal"]);
     }
 
     #[test]

@@ -67,6 +67,10 @@ impl fmt::Display for Entries {
     }
 }
 
+/// No further rotation that the policy lacks is read on with: a log has few, and a thief of a key can record any number.
+/// What comes after them is judged by the policy alone.
+const MOST_ANNOUNCED: u32 = 64;
+
 /// What was read so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyStory {
@@ -79,6 +83,7 @@ pub(super) struct KeyStory {
     /// By stream: the sequence and the weaknesses of its last recorded configuration.
     configured: BTreeMap<String, (u64, Vec<String>)>,
     weakened: Vec<Weakened>,
+    announcements: u32,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +185,13 @@ impl Verifier {
     fn announce(&mut self, rotation: &SignedRotation) -> Option<u64> {
         let (last, from) = (rotation.from.saturating_sub(1), rotation.from);
         let policy = self.keys.announced.get_or_insert_with(|| self.policy.clone());
+        let known = intervals(policy, rotation.role, rotation.name.as_ref());
+        if known.iter().all(|(key, ..)| *key != rotation.new) {
+            self.keys.announcements = self.keys.announcements.saturating_add(1);
+            if self.keys.announcements > MOST_ANNOUNCED {
+                return None;
+            }
+        }
         let sizes = Sizes { from, to: None };
         let began = match rotation.role {
             KeyRole::Writer => {
@@ -226,6 +238,8 @@ impl Verifier {
         else {
             return;
         };
+        // As the log's own rules have it: what follows need not follow from a key that nobody trusts.
+        self.keys.in_force.retain(|_, current| *current != spki);
         let known = intervals(&self.policy, role, name.as_ref());
         let longer = known.into_iter().filter(|(key, from, to)| {
             *key == spki && *from <= last_trusted && to.is_none_or(|to| to > last_trusted)

@@ -296,3 +296,59 @@ fn attack_15_a_recorded_weakening_is_a_caveat_with_its_sequences() {
     let said = "the stream CS_LOG_main was configured to lose or change messages (max_msgs, discard) between sequence 11 and 13";
     assert_eq!(report.weakened[0].to_string(), said);
 }
+
+/// A stolen key is revoked and replaced by one that no rotation proves; that one may be rotated again.
+#[test]
+fn what_follows_a_revoked_key_is_no_forgery() {
+    let key = |seed: u8| PrivateKey::from_seed(&[seed; 32]);
+    let rotated = |old: &PrivateKey, new: &PrivateKey, from| -> anyhow::Result<Value> {
+        let (log, role) = (Workbench::empty()?.origin, KeyRole::Log);
+        let (old_key, new_key) = (old.public(), new.public());
+        let statement = KeyRotation { log, role, name: None, old: old_key, new: new_key, from };
+        Ok(serde_json::to_value(statement.sign(old, new)?)?)
+    };
+    let (stolen, replaced, last) = (new_log_key(), key(31), key(32));
+    let mut log = told(|bench| {
+        record(bench, "log.key_rotated", rotated(&log_key(), &stolen, AFTER)?)?;
+        let data = json!({"role": "log", "name": null, "spki": stolen.public(), "last_trusted": 61,
+            "reason": "it was stolen"});
+        record(bench, "log.key_revoked", data)?;
+        record(bench, "log.key_rotated", rotated(&replaced, &last, 70)?)
+    })
+    .unwrap();
+    let keys = [
+        (log_key(), 0, Some(LAST)),
+        (new_log_key(), AFTER, Some(61)),
+        (key(31), 62, Some(69)),
+        (key(32), 70, None),
+    ];
+    log.policy.logs[0].keys = keys
+        .map(|(key, from, to)| LogKey { key: key.public(), sizes: Sizes { from, to } })
+        .to_vec();
+    let report = log.verify(&sealed_by(&log, &last).unwrap()).unwrap();
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Intact, vec![]));
+}
+
+/// Whoever stole a key can record any number of rotations: they are not followed for ever.
+#[test]
+fn a_long_chain_of_rotations_that_the_policy_lacks_is_not_followed() {
+    let key = |n: u8| PrivateKey::from_seed(&[n; 32]);
+    let mut log = told(|bench| {
+        for n in 100..180_u8 {
+            let (old, new) = (if n == 100 { old_writer() } else { key(n) }, key(n + 1));
+            let from = AFTER + u64::from(n - 100);
+            let (log, role) = (bench.origin.clone(), KeyRole::Writer);
+            let (old_key, new_key) = (old.public(), new.public());
+            let statement = KeyRotation { log, role, name: None, old: old_key, new: new_key, from };
+            bench.writer = new.clone();
+            record(bench, "log.key_rotated", serde_json::to_value(statement.sign(&old, &new)?)?)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let old = Writer { key: old_writer().public(), from_sequence: 1, to_sequence: None };
+    log.policy.logs[0].writers = vec![old];
+    let report = log.verify(&log.whole().unwrap()).unwrap();
+    let unknown = codes(&report).iter().filter(|code| **code == "rotation_unknown").count();
+    assert_eq!((report.exit_code(), unknown), (7, 64));
+}

@@ -14,9 +14,10 @@ use event_log::{
     AggregateStore, Answered, AppendError, EventLog, ExecuteError, Followed, LogError, REQUEST,
     Reader, Target, open_log,
 };
-use ledger::Position;
+use ledger::{LogIdentity, Position, Writer};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
+use trust::keys::PrivateKey;
 
 #[tokio::test]
 async fn a_command_is_recorded_once_and_found_again() -> anyhow::Result<()> {
@@ -159,6 +160,40 @@ async fn a_stream_that_was_made_anew_is_not_appended_to() -> anyhow::Result<()> 
     let refused = enrolled(&log, "b", "b").await;
     let named = matches!(refused, Err(ExecuteError::Append(AppendError::AnotherLog(_))));
     assert!(named, "{refused:?}");
+    stack.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_writer_appends_only_within_its_interval_and_signs_for_no_other() -> anyhow::Result<()> {
+    chassis::process::install_crypto();
+    let stack = Stack::start(Options::default()).await?;
+    let connection = stack.connect_service(COMMAND_API).await?;
+    let next = || PrivateKey::from_seed(&[4; 32]);
+    let writers = vec![
+        Writer { key: writer().public(), from_sequence: 1, to_sequence: Some(2) },
+        Writer { key: next().public(), from_sequence: 3, to_sequence: None },
+    ];
+    let identity = LogIdentity { writers, ..identity()? };
+    let nonce = "0".repeat(64);
+    open_log(&connection, identity.clone(), &writer(), nonce, &request("open", "")?).await?;
+    let open = async |key| EventLog::open(&connection, identity.clone(), key).await;
+    let early = open(next()).await;
+    assert!(matches!(early, Err(LogError::Writer { sequence: 2 })), "{early:?}");
+    let log = open(writer()).await?;
+    assert_eq!(enrolled(&log, "edge", "k").await?.receipt().sequence, 2);
+    let late = enrolled(&log, "north", "l").await;
+    let refused = |error: &ExecuteError<_>| {
+        matches!(error, ExecuteError::Append(AppendError::Log(LogError::Writer { sequence: 3 })))
+    };
+    assert!(late.as_ref().is_err_and(refused), "{late:?}");
+    assert_eq!(log.reader().last_sequence().await?, 2, "nothing that readers would condemn");
+    let late = open(writer()).await;
+    assert!(matches!(late, Err(LogError::Writer { sequence: 3 })), "{late:?}");
+    let log = open(next()).await?;
+    let again = enrolled(&log, "edge", "k").await?;
+    assert_eq!((again.replayed, again.receipt().signature.as_str()), (true, ""));
+    enrolled(&log, "north", "l").await?.receipt().verify(&identity.writers)?;
     stack.stop().await;
     Ok(())
 }
