@@ -13,13 +13,11 @@ use chassis::Problem;
 use chassis::body::{PathId, StrictQuery};
 use chassis::problem::Chain;
 use client::reads::LogBody;
-use event_log::{LogError, Reader};
+use event_log::{LogError, Reader, stored};
 use futures::stream::{Stream, try_unfold};
 use http::HeaderValue;
 use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use ledger::{
-    HASH_HEADER, Line, LineError, POSITION_HEADER, PositionMark, SIGNATURE_HEADER, Slug, Stored,
-};
+use ledger::{Line, LineError, POSITION_HEADER, PositionMark, Slug};
 use nats::StoredMessage;
 use serde::Deserialize;
 use trust::encoding::{Sha256Digest, Timestamp};
@@ -151,12 +149,5 @@ async fn chunk(log: &Reader, after: u64, last: u64) -> Result<Option<(Bytes, u64
 }
 
 fn line(message: &StoredMessage) -> Line {
-    let stored = Stored {
-        sequence: message.sequence,
-        subject: &message.subject,
-        hash: message.header(HASH_HEADER),
-        signature: message.header(SIGNATURE_HEADER),
-        payload: &message.payload,
-    };
-    Line::of(&stored, Timestamp::new(message.time))
+    Line::of(&stored(message), Timestamp::new(message.time))
 }

@@ -2,10 +2,10 @@
 
 use archive::{Archive, ArchiveError, ObjectName, Put, Segment, lines};
 use bytes::Bytes;
-use event_log::{Judged, LogError, Reader};
+use event_log::{Judged, LogError, Reader, stored};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use ledger::tree::{StoredTile, TreeError};
-use ledger::{CommitHash, HASH_HEADER, Line, LineError, SIGNATURE_HEADER, Stored, Tree, blob_refs};
+use ledger::{CommitHash, Line, LineError, Tree, blob_refs};
 use std::collections::BTreeSet;
 use trust::encoding::{Sha256Digest, Timestamp};
 
@@ -92,13 +92,7 @@ impl Batch {
                 condemned.hash
             }
         };
-        let stored = Stored {
-            sequence: message.sequence,
-            subject: &message.subject,
-            hash: message.header(HASH_HEADER),
-            signature: message.header(SIGNATURE_HEADER),
-            payload: &message.payload,
-        };
+        let stored = stored(message);
         let received_at = Timestamp::new(message.time);
         self.lines.extend(Line::of(&stored, received_at).encode()?);
         self.tiles.extend(tree.push(message.sequence, &hash)?);

@@ -4,8 +4,8 @@ use super::error::RestoreError;
 use super::survey::Chains;
 use super::told::{Place, Told};
 use crate::audit::Progress;
-use event_log::{Reader, Restorer};
-use ledger::{CommitHash, HASH_HEADER, Line, Reason, SIGNATURE_HEADER, Stored, Tree, TreeHead};
+use event_log::{Reader, Restorer, stored};
+use ledger::{CommitHash, Line, Reason, Tree, TreeHead};
 use nats::StoredMessage;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -49,17 +49,6 @@ impl<'a> Held<'a> {
         let message = self.ahead.pop_front();
         self.after = message.as_ref().map_or(self.after, |message| message.sequence);
         Ok(message)
-    }
-}
-
-/// A message as the ledger judges it.
-pub fn stored(message: &StoredMessage) -> Stored<'_> {
-    Stored {
-        sequence: message.sequence,
-        subject: &message.subject,
-        hash: message.header(HASH_HEADER),
-        signature: message.header(SIGNATURE_HEADER),
-        payload: &message.payload,
     }
 }
 

@@ -38,7 +38,7 @@ pub use follow::{Followed, Follower, Judged};
 pub use loaded::Loaded;
 pub use open::{Opening, SYSTEM_TENANT, open_log};
 pub use patience::patiently;
-pub use reader::Reader;
+pub use reader::{Reader, stored};
 pub use recorded::{Recorded, RecordedEvent};
 pub use restorer::{RestoreError, Restorer};
 pub use store::{AggregateStore, LogContext, REQUEST};

@@ -23,7 +23,7 @@ pub struct Reader {
 }
 
 /// A message as the ledger judges it.
-pub(crate) fn stored(message: &StoredMessage) -> Stored<'_> {
+pub fn stored(message: &StoredMessage) -> Stored<'_> {
     Stored {
         sequence: message.sequence,
         subject: &message.subject,

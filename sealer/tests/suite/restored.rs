@@ -1,24 +1,15 @@
 //! A log that lost its stream, or got an old copy of it, is restored from the archive, and the sealer goes on.
 
 use crate::world::{SQL, World, identity, writer};
+use anyhow::Context as _;
 use archive::ObjectName;
 use bytes::Bytes;
 use devkit::identities::{COMMAND_API, LOG_OPERATOR, LOG_RESTORER, WORKFLOWS};
 use devkit::stack::SHARD;
-use event_log::{EventLog, Reader, Restorer};
-use ledger::{HASH_HEADER, SIGNATURE_HEADER, Stored};
+use event_log::{EventLog, Reader, Restorer, stored};
+use ledger::{Line, Stored};
 use nats::{StoredMessage, rebuild, subjects};
 use trust::encoding::Sha256Digest;
-
-fn stored(message: &StoredMessage) -> Stored<'_> {
-    Stored {
-        sequence: message.sequence,
-        subject: &message.subject,
-        hash: message.header(HASH_HEADER),
-        signature: message.header(SIGNATURE_HEADER),
-        payload: &message.payload,
-    }
-}
 
 impl World {
     /// Everything that the log holds.
@@ -252,5 +243,37 @@ async fn a_longer_stream_that_does_not_follow_is_left_as_it_is() -> anyhow::Resu
     assert_eq!(refused.code, 7, "{}", refused.err);
     assert!(refused.err.contains(&format!("sequence {hole} does not follow")), "{}", refused.err);
     world.lose(size + 1).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_was_changed_in_the_archive_is_not_restored() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let sealer = world.sealer("first")?;
+    let last = world.grow("a", 12).await?;
+    world.until_sealed(&sealer, last).await?;
+    sealer.kill().await;
+    let all = world.messages().await?;
+    world.set_back(&all[..3]).await?;
+    let segment = world.archive()?.segments(0).await?[0];
+    let path = world.archive_dir.join(crate::world::ORIGIN);
+    let path = path.join(ObjectName::Commits(segment).to_string());
+    let mut lines = Vec::new();
+    for line in std::fs::read(&path)?.split_inclusive(|byte| *byte == b'\n') {
+        lines.push(Line::parse(line)?);
+    }
+    // No root covers it.
+    lines[0].signature = lines.last().context("a line")?.signature.clone();
+    let lines = lines.iter().map(Line::encode).collect::<Result<Vec<_>, _>>()?;
+    std::fs::write(&path, lines.concat())?;
+    let refused = world.restore(&[], &[]).await?;
+    assert_eq!(refused.code, 7, "{}", refused.err);
+    assert!(
+        refused.err.contains("sequence 1 of the archive is condemned (signature_wrong)"),
+        "{}",
+        refused.err
+    );
+    assert!(refused.err.contains("(cli.archive_condemned)"), "{}", refused.err);
+    assert_eq!(world.messages().await?.len(), 3, "nothing was changed");
     Ok(())
 }

@@ -11,11 +11,11 @@ use devkit::{Child, Options, Program, Stack};
 use domain::agents::{Agent, AgentCommand, Enrolled};
 use domain::ids::{AgentId, CommandId, PrincipalId};
 use domain::issued::{Actor, ActorKind, Auth};
-use event_log::{Checkpoints, EventLog, Reader, Request, Restorer, Target, open_log};
+use event_log::{Checkpoints, EventLog, Reader, Request, Restorer, Target, open_log, stored};
 use fastrand::Rng;
 use ledger::{
-    CheckpointNote, CommitHash, HASH_HEADER, LogIdentity, LogPolicy, NodeHash, Policy,
-    RequestDigest, SIGNATURE_HEADER, Sizes, Stored, Tree, Witness, Writer,
+    CheckpointNote, CommitHash, LogIdentity, LogPolicy, NodeHash, Policy, RequestDigest, Sizes,
+    Tree, Witness, Writer,
 };
 use nats::{Connection, StoredMessage, batch, rebuild, subjects};
 use serde::Deserialize;
@@ -88,16 +88,6 @@ fn request(name: &str) -> anyhow::Result<Request> {
         traceparent: "00-00000000000000000000000000000001-0000000000000001-01".to_owned(),
         expected_version: None,
     })
-}
-
-fn stored(message: &StoredMessage) -> Stored<'_> {
-    Stored {
-        sequence: message.sequence,
-        subject: &message.subject,
-        hash: message.header(HASH_HEADER),
-        signature: message.header(SIGNATURE_HEADER),
-        payload: &message.payload,
-    }
 }
 
 impl SealedLog {
