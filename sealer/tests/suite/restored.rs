@@ -7,7 +7,7 @@ use bytes::Bytes;
 use devkit::identities::{COMMAND_API, LOG_OPERATOR, LOG_RESTORER, WORKFLOWS};
 use devkit::stack::SHARD;
 use event_log::{EventLog, Reader, Restorer, stored};
-use ledger::{Line, Stored};
+use ledger::Line;
 use nats::{StoredMessage, rebuild, subjects};
 use trust::encoding::Sha256Digest;
 
