@@ -217,6 +217,7 @@ fn are_same_messages(there: &Bytes, ours: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledger::Stored;
 
     fn line(payload: &[u8], time: &str) -> Vec<u8> {
         let (hash, signature) = (Some("h"), None);
