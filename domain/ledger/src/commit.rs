@@ -8,6 +8,7 @@ use crate::name::{EventType, IdText, Origin, Slug, Word};
 use crate::nullable;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io;
 use trust::encoding::Timestamp;
 use trust::keys::KeyId;
 use trust::strict::{self, StrictError};
@@ -170,6 +171,14 @@ impl Envelope {
         if payload.len() > MAX_COMMIT_BYTES {
             return Err(CommitError::TooLarge(payload.len()));
         }
+        if let Some(envelope) = Self::as_spelled(payload) {
+            return Ok(envelope);
+        }
+        Self::parse_strictly(payload)
+    }
+
+    /// Whatever its spelling.
+    fn parse_strictly(payload: &[u8]) -> Result<Self, CommitError> {
         let value = strict::parse_value(payload).map_err(CommitError::Malformed)?;
         if !is_spelled_with_objects(&value) {
             let detail = "an object or a text is spelled another way".to_owned();
@@ -181,14 +190,30 @@ impl Envelope {
         Ok(envelope)
     }
 
+    /// A good commit in the spelling of [`Self::encode`]: nothing in it had a second meaning, as the same bytes come back.
+    fn as_spelled(payload: &[u8]) -> Option<Self> {
+        let envelope: Self = serde_json::from_slice(payload).ok()?;
+        let mut unwritten = Spelling(payload);
+        let is_spelled = envelope.check().is_ok()
+            && envelope.is_stable()
+            && serde_json::to_writer(&mut unwritten, &envelope).is_ok()
+            && unwritten.0.is_empty();
+        is_spelled.then_some(envelope)
+    }
+
+    /// Whether its data is read back as it is.
+    fn is_stable(&self) -> bool {
+        let data = self.events.iter().map(|event| &event.data);
+        let stable = |value| strict::check_value(value, EVENT_DATA_DEPTH).is_ok();
+        data.chain([&Value::from(self.version)]).all(stable)
+    }
+
     /// The payload bytes: compact JSON, members in the order of the fields, deterministic.
     ///
     /// What would not be read back as it is gets refused, so that no writer stores what every reader would condemn.
     pub fn encode(&self) -> Result<Vec<u8>, CommitError> {
         self.check()?;
-        let data = self.events.iter().map(|event| &event.data);
-        let stable = |value| strict::check_value(value, EVENT_DATA_DEPTH).is_ok();
-        if !data.chain([&Value::from(self.version)]).all(stable) {
+        if !self.is_stable() {
             return Err(CommitError::Unstable);
         }
         let mut payload = Vec::with_capacity(USUAL_BYTES);
@@ -223,6 +248,20 @@ impl Envelope {
             }
         }
         if self.events.is_empty() { Err(CommitError::NoEvents) } else { Ok(()) }
+    }
+}
+
+/// Takes only these bytes, in their order: what is left of them was not written yet.
+struct Spelling<'a>(&'a [u8]);
+
+impl io::Write for Spelling<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -264,6 +303,9 @@ mod sorted {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         match value {
+            Value::Object(members) if members.keys().is_sorted() => {
+                serializer.collect_map(members.iter().map(|(name, value)| (name, Sorted(value))))
+            }
             Value::Object(members) => {
                 let members: BTreeMap<_, _> =
                     members.iter().map(|(name, value)| (name, Sorted(value))).collect();
@@ -278,6 +320,7 @@ mod sorted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_time_of_an_aggregate_never_goes_back() {
@@ -286,5 +329,57 @@ mod tests {
         assert_eq!(commit_time(early, None), early);
         assert_eq!(commit_time(early, Some(late)), late);
         assert_eq!(commit_time(late, Some(early)), late);
+    }
+
+    const SPELLED: &str = r#"{"spec":1,"log":"main.log.example","writer":"9a271f2a916b0b6ee6cecb2426f0b3206ef074578be55d9bc94f6f3fe3ab86aa","tenant":"acme","aggregate":{"type":"change","id":"chg_01h455vb4pex5vsknk084sn02q"},"version":1,"prev":"blake3:0000000000000000000000000000000000000000000000000000000000000000","command":{"id":"cmd_01h455vb4pex5vsknk084sn02q","type":"submit_change","digest":"blake3:0000000000000000000000000000000000000000000000000000000000000000"},"actor":{"kind":"person","id":"prn_01h455vb4pex5vsknk084sn02q","auth":"oidc"},"correlation_id":"c","causation_id":null,"traceparent":"t","time":"2026-11-20T07:00:00.000000Z","events":[{"id":"evt_01h455vb4pex5vsknk084sn02q","type":"schema.requested","schema":1,"data":{"a":[1,{"b":"\u0001"}],"c":null}}]}"#;
+
+    /// The way that is taken first agrees with the strict one, which it is to spare.
+    fn both_ways(payload: &[u8]) -> Result<Envelope, CommitError> {
+        let strictly = Envelope::parse_strictly(payload);
+        if let Some(envelope) = Envelope::as_spelled(payload) {
+            assert_eq!(strictly.as_ref(), Ok(&envelope), "{:?}", std::str::from_utf8(payload));
+        }
+        strictly
+    }
+
+    #[test]
+    fn a_second_spelling_takes_the_strict_way() {
+        let envelope = both_ways(SPELLED.as_bytes()).unwrap();
+        assert_eq!(Envelope::as_spelled(SPELLED.as_bytes()).as_ref(), Some(&envelope));
+        assert_eq!(envelope.encode().unwrap(), SPELLED.as_bytes());
+        for (old, new, is_commit) in [
+            ("{\"spec\"", "{ \"spec\"", true),
+            ("\"version\":1", "\"more\":{},\"version\":1", true),
+            ("\"a\":[1", "\"a\":[1,1.5", false),
+            ("\"a\":[1", "\"a\":[9007199254740992", false),
+            ("\"a\":[1", "\"a\":1,\"a\":[1", false),
+            ("\"version\":1", "\"version\":1,\"version\":1", false),
+            ("\"version\":1", "\"version\":0", false),
+            ("\"causation_id\":null,", "", false),
+            (
+                "\"aggregate\":{\"type\":\"change\",\"id\":\"chg_01h455vb4pex5vsknk084sn02q\"}",
+                "\"aggregate\":[\"change\",\"chg_01h455vb4pex5vsknk084sn02q\"]",
+                false,
+            ),
+        ] {
+            let text = SPELLED.replacen(old, new, 1);
+            assert_ne!(text, SPELLED);
+            assert_eq!(both_ways(text.as_bytes()).is_ok(), is_commit, "{new}");
+            assert!(Envelope::as_spelled(text.as_bytes()).is_none(), "{new}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_way_takes_what_the_strict_one_takes(
+            at in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>(),
+        ) {
+            let mut payload = SPELLED.as_bytes().to_vec();
+            let length = payload.len();
+            payload[at.index(length)] = byte;
+            let _answer = both_ways(&payload);
+            payload.remove(cut.index(length));
+            let _answer = both_ways(&payload);
+        }
     }
 }

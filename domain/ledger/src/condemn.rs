@@ -166,21 +166,32 @@ pub fn placed(
 ///
 /// For a verifier, which may have lost earlier commits; whoever has them all calls [`judge`].
 pub fn judge_alone(log: &LogIdentity, stored: &Stored<'_>) -> Result<Commit, Condemned> {
-    judge_hashed(log, stored, CommitHash::of(stored.payload), &hash_is_signed)
+    let hash = CommitHash::of(stored.payload);
+    let signed = claimed(log, stored, &hash).map(|claimed| {
+        let is_signed = hash_is_signed(claimed.writer, &hash, &claimed.signature);
+        (claimed, is_signed)
+    });
+    attested(stored, hash, signed)
 }
 
-/// Whether a writer signed a hash: [`hash_is_signed`], or what answers the same in less time.
-pub(crate) type IsSigned<'a> = dyn Fn(&PublicKey, &CommitHash, &NamedSignature) -> bool + 'a;
+/// Good by itself but for the signature, which is still to be verified.
+pub(crate) struct Claimed<'a> {
+    pub(crate) envelope: Envelope,
+    pub(crate) writer: &'a PublicKey,
+    pub(crate) signature: NamedSignature,
+}
 
-/// The same for whoever has hashed the payload already, and has a faster way to the same answer about signatures.
-pub(crate) fn judge_hashed(
-    log: &LogIdentity,
+/// The answer, once it is known whether the writer signed the hash.
+pub(crate) fn attested(
     stored: &Stored<'_>,
     hash: CommitHash,
-    is_signed: &IsSigned<'_>,
+    claimed: Result<(Claimed<'_>, bool), Reason>,
 ) -> Result<Commit, Condemned> {
-    match attested(log, stored, &hash, is_signed) {
-        Ok(envelope) => Ok(Commit { sequence: stored.sequence, hash, envelope }),
+    match claimed {
+        Ok((Claimed { envelope, .. }, true)) => {
+            Ok(Commit { sequence: stored.sequence, hash, envelope })
+        }
+        Ok((_, false)) => Err(condemned(stored, hash, Reason::SignatureWrong)),
         Err(reason) => Err(condemned(stored, hash, reason)),
     }
 }
@@ -190,12 +201,11 @@ fn condemned(stored: &Stored<'_>, hash: CommitHash, reason: Reason) -> Condemned
 }
 
 /// Hash first, parse afterwards.
-fn attested(
-    log: &LogIdentity,
+pub(crate) fn claimed<'a>(
+    log: &'a LogIdentity,
     stored: &Stored<'_>,
     hash: &CommitHash,
-    is_signed: &IsSigned<'_>,
-) -> Result<Envelope, Reason> {
+) -> Result<Claimed<'a>, Reason> {
     let claimed = stored.hash.ok_or(Reason::HashMissing)?;
     if claimed.parse() != Ok(*hash) {
         return Err(Reason::HashWrong);
@@ -204,16 +214,13 @@ fn attested(
     if envelope.log != log.origin {
         return Err(Reason::Log);
     }
-    if envelope.subject(&log.shard).to_string() != stored.subject {
+    if !envelope.is_on(stored.subject, &log.shard) {
         return Err(Reason::Subject);
     }
     let signature = stored.signature.ok_or(Reason::SignatureMissing)?;
-    let signature: NamedSignature = signature.parse().map_err(|_| Reason::SignatureWrong)?;
+    let signature = signature.parse().map_err(|_| Reason::SignatureWrong)?;
     let writer = log.writer_at(&envelope.writer, stored.sequence).ok_or(Reason::Writer)?;
-    if !is_signed(writer, hash, &signature) {
-        return Err(Reason::SignatureWrong);
-    }
-    Ok(envelope)
+    Ok(Claimed { envelope, writer, signature })
 }
 
 /// Whether a commit is the next one after `head`.

@@ -2,7 +2,7 @@
 //!
 //! Both are written `blake3:<64 lower-case hex>`. Source: PROTOCOL.md section 1, "Commit".
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -86,7 +86,7 @@ macro_rules! blake3_text {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                trust::encoding::parsed(deserializer)
             }
         }
     };

@@ -2,7 +2,7 @@
 //!
 //! Source: PROTOCOL.md, "Ids" and section 1, "Stream".
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use trust::names::{is_origin, is_slug, is_type_id_suffix};
@@ -103,7 +103,7 @@ macro_rules! name {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                trust::encoding::parsed(deserializer)
             }
         }
     };

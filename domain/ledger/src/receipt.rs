@@ -9,7 +9,7 @@ use crate::hash::CommitHash;
 use crate::identity::{Writer, writer_at};
 use crate::name::Origin;
 use crate::tree::{Inclusion, ProofError};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use trust::encoding::Timestamp;
@@ -212,7 +212,7 @@ impl Serialize for PositionMark {
 
 impl<'de> Deserialize<'de> for PositionMark {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        trust::encoding::parsed(deserializer)
     }
 }
 

@@ -2,21 +2,25 @@
 //!
 //! The headers are never trusted alone: [`crate::judge`] recomputes the one and verifies the other.
 
-use crate::commit::{CommitError, Envelope};
+use crate::commit::{AggregateRef, CommitError, Envelope};
 use crate::hash::CommitHash;
 use crate::name::Slug;
 use crate::subject::Subject;
 use trust::keys::{NamedSignature, PrivateKey, PublicKey};
-use trust::prepared::PreparedKey;
 
 /// Header with the commit's hash, `blake3:<hex>`.
 pub const HASH_HEADER: &str = "Cs-Hash";
 /// Header with the writer's signature, `<key id> <base64>`.
 pub const SIGNATURE_HEADER: &str = "Cs-Signature";
-const DOMAIN: &[u8] = b"countersign.dev/commit-signature/v1\n";
+const DOMAIN: &[u8; 36] = b"countersign.dev/commit-signature/v1\n";
 
-fn message(hash: &CommitHash) -> Vec<u8> {
-    [DOMAIN, hash.as_bytes()].concat()
+/// What a writer signs of a commit.
+pub(crate) fn message(hash: &CommitHash) -> [u8; 68] {
+    let mut message = [0; 68];
+    let (domain, digest) = message.split_at_mut(DOMAIN.len());
+    domain.copy_from_slice(DOMAIN);
+    digest.copy_from_slice(hash.as_bytes());
+    message
 }
 
 /// Signs a commit hash as its writer: the value of [`SIGNATURE_HEADER`].
@@ -27,15 +31,6 @@ pub fn sign_hash(writer: &PrivateKey, hash: &CommitHash) -> NamedSignature {
 /// Whether `signature` is this writer's signature on this commit hash.
 pub fn hash_is_signed(writer: &PublicKey, hash: &CommitHash, signature: &NamedSignature) -> bool {
     signature.key == writer.id() && writer.verifies(&message(hash), &signature.signature)
-}
-
-/// The same answer from a prepared key. `signature.key` is compared by the caller, who found the key by its id.
-pub(crate) fn hash_is_signed_by(
-    writer: &PreparedKey,
-    hash: &CommitHash,
-    signature: &NamedSignature,
-) -> bool {
-    writer.verifies(&message(hash), &signature.signature)
 }
 
 /// A commit ready to be appended: publish `payload` on `subject` with both headers.
@@ -61,6 +56,14 @@ impl Envelope {
         let hash = CommitHash::of(&payload);
         let signature = sign_hash(writer, &hash);
         Ok(SignedCommit { subject: self.subject(shard).to_string(), payload, hash, signature })
+    }
+
+    /// Whether this is the subject that it belongs on, in a log of this shard.
+    pub(crate) fn is_on(&self, subject: &str, shard: &Slug) -> bool {
+        let AggregateRef { kind, id } = &self.aggregate;
+        let names = [shard.as_str(), self.tenant.as_str(), kind.as_str(), id.as_str()];
+        // No name holds a dot.
+        subject.strip_prefix("cs.log.").is_some_and(|rest| rest.split('.').eq(names))
     }
 
     /// The subject that this commit belongs on, in a log of this shard.

@@ -3,7 +3,8 @@
 mod workbench;
 
 use countersign_ledger::{
-    Commit, CommitHash, Condemned, Head, IdText, Line, MAX_COMMIT_BYTES, Reason, judge, sign_hash,
+    Commit, CommitHash, Condemned, Head, IdText, Judge, Line, MAX_COMMIT_BYTES, Reason, judge,
+    judge_alone, sign_hash,
 };
 use serde_json::{Value, json};
 use trust::keys::PrivateKey;
@@ -315,4 +316,36 @@ fn no_writer_can_encode_what_every_reader_would_condemn() {
     assert!(other.sign(&bench.shard, &PrivateKey::from_seed(&[9; 32])).is_err());
     other.events.clear();
     assert!(other.encode().is_err());
+}
+
+/// Many at once are answered one by one: a table of multiples is used from 256 messages on.
+#[test]
+fn messages_judged_together_get_the_answers_they_get_alone() {
+    let bench = Workbench::grown(600).unwrap();
+    let identity = bench.identity();
+    let mut lines = bench.lines;
+    let stranger = PrivateKey::from_seed(&[99; 32]);
+    for (index, line) in lines.iter_mut().enumerate() {
+        match index % 50 {
+            7 => line.signature = sign_hash(&stranger, &CommitHash::of(&line.payload)).to_string(),
+            11 => line.payload.push(b' '),
+            13 => line.signature.clear(),
+            17 => line.subject.push('x'),
+            19 => line.signature = line.signature.replace(' ', " A"),
+            23 => line.signature = sign_hash(&bench.writer, &CommitHash::ZERO).to_string(),
+            _ => {}
+        }
+    }
+    let judge = Judge::new(identity.clone());
+    let mut refused = 0;
+    for chunk in lines.chunks(32) {
+        let messages: Vec<_> = chunk.iter().map(Line::stored).collect();
+        let together = judge.each_alone(&messages);
+        assert_eq!(together.len(), messages.len());
+        for (answer, stored) in together.into_iter().zip(&messages) {
+            refused += usize::from(answer.is_err());
+            assert_eq!(answer, judge_alone(&identity, stored), "{}", stored.sequence);
+        }
+    }
+    assert_eq!(refused, 6 * 12);
 }

@@ -4,10 +4,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Datelike as _, NaiveDateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, Timelike as _, Utc};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// What is wrong with an encoded value.
@@ -84,8 +87,31 @@ impl Serialize for Sha256Digest {
 
 impl<'de> Deserialize<'de> for Sha256Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        parsed(deserializer)
     }
+}
+
+/// Reads a text and parses it where it stands, without a copy of its own.
+pub fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
+    struct Parsed<T>(PhantomData<T>);
+
+    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Parsed<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Parsed(PhantomData))
 }
 
 /// Writes 32 bytes as 64 lower-case hexadecimal digits.
@@ -102,8 +128,10 @@ pub fn lower_hex_32(text: &str) -> Option<[u8; 32]> {
     (lower && hex::decode_to_slice(text, &mut out).is_ok()).then_some(out)
 }
 
-/// Length of a time's text: `2026-11-20T07:00:00.000000Z`.
-const LENGTH: usize = 27;
+/// How a time is written, with zeros for its digits.
+const TIME: [u8; 27] = *b"0000-00-00T00:00:00.000000Z";
+/// Where its numbers stand: year, month, day, hour, minute, second, microsecond.
+const NUMBERS: [Range<usize>; 7] = [0..4, 5..7, 8..10, 11..13, 14..16, 17..19, 20..26];
 
 /// A moment: RFC 3339 UTC with exactly six decimals and `Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,7 +167,20 @@ impl From<DateTime<Utc>> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+        let (time, mut text) = (&self.0, TIME);
+        let Some(year) = u32::try_from(time.year()).ok().filter(|year| *year <= 9999) else {
+            return f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true));
+        };
+        let (date, clock) = ([year, time.month(), time.day()], [time.hour(), time.minute()]);
+        let seconds = [time.second(), time.timestamp_subsec_micros()];
+        let numbers = date.into_iter().chain(clock).chain(seconds);
+        for (place, mut number) in NUMBERS.into_iter().zip(numbers) {
+            for digit in text.get_mut(place).into_iter().flatten().rev() {
+                *digit = b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default());
+                number /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -152,18 +193,27 @@ impl fmt::Debug for Timestamp {
 impl FromStr for Timestamp {
     type Err = EncodingError;
 
+    /// One spelling only: no leap second, no other precision, no year that needs a sign.
     fn from_str(text: &str) -> Result<Self, EncodingError> {
-        let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.6fZ")
-            .map_err(|_| EncodingError::Time)?;
-        let parsed = Self::new(time.and_utc());
-        // Leap seconds, missing digits and other spellings do not come back as they were written. Years beyond four
-        // digits would, with a sign: other readers of RFC 3339 refuse them.
-        if text.len() == LENGTH && parsed.to_string() == text {
-            Ok(parsed)
-        } else {
-            Err(EncodingError::Time)
-        }
+        time_of(text.as_bytes()).map(Self).ok_or(EncodingError::Time)
     }
+}
+
+fn time_of(text: &[u8]) -> Option<DateTime<Utc>> {
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        mark => byte == mark,
+    };
+    if text.len() != TIME.len() || !text.iter().zip(&TIME).all(fits) {
+        return None;
+    }
+    let number = |place: &Range<usize>| {
+        let digits = text.get(place.clone()).into_iter().flatten();
+        digits.fold(0_u32, |number, digit| number * 10 + u32::from(digit.saturating_sub(b'0')))
+    };
+    let [year, month, day, hour, minute, second, micro] = NUMBERS.each_ref().map(number);
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    Some(date.and_hms_micro_opt(hour, minute, second, micro)?.and_utc())
 }
 
 impl Serialize for Timestamp {
@@ -174,7 +224,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        parsed(deserializer)
     }
 }
 
@@ -249,6 +299,10 @@ mod tests {
             "+12026-11-20T07:00:00.000000Z",
             "-0001-11-20T07:00:00.000000Z",
             "+2026-11-20T07:00:00.00000Z",
+            "2026-02-29T07:00:00.000000Z",
+            "2026-11-20T24:00:00.000000Z",
+            "2026-11-20T07:00:00.0000000",
+            "2026-11-20T07:00:00.00000\u{661}",
         ] {
             assert_eq!(wrong.parse::<Timestamp>(), Err(EncodingError::Time), "{wrong}");
         }

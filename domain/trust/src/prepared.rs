@@ -9,7 +9,7 @@
 //!
 //! Everything here takes a time that depends on its input. It only ever sees public values.
 
-use crate::keys::PublicKey;
+use crate::keys::{KeyId, PublicKey};
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
@@ -73,6 +73,7 @@ fn of_all_keys() -> &'static (Table, [[u8; 32]; 8]) {
 /// A public key with a table of its multiples; pays from some hundred signatures on.
 pub struct PreparedKey {
     key: PublicKey,
+    id: KeyId,
     /// Of the negated point; `None` if the key's bytes are no point, which no [`PublicKey`] allows.
     negated: Option<Table>,
 }
@@ -81,7 +82,7 @@ impl PreparedKey {
     /// Makes the table: some milliseconds and 640 KiB.
     pub fn new(key: PublicKey) -> Self {
         let point = CompressedEdwardsY(*key.point()).decompress();
-        Self { key, negated: point.map(|point| Table::of(-point)) }
+        Self { key, id: key.id(), negated: point.map(|point| Table::of(-point)) }
     }
 
     /// The key.
@@ -89,35 +90,60 @@ impl PreparedKey {
         &self.key
     }
 
-    /// Strict verification of a raw 64-byte signature: the same answer as [`PublicKey::verifies`], always.
-    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.verifies_exactly(message, signature).unwrap_or_default()
-            || self.key.verifies(message, signature)
+    /// The key's id.
+    pub fn id(&self) -> KeyId {
+        self.id
     }
 
-    /// Whether R is what s and the key make of it, byte by byte, and not of small order.
-    ///
-    /// `verify_strict` asks the same: a canonical s; R and key not of small order (a [`PublicKey`] never is); and
-    /// `s * B - h * A` encoded as R. The bytes are those of an encoding just made, so that R is canonical, and of small
-    /// order only if it is one of eight encodings.
-    fn verifies_exactly(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
+    /// Strict verification of a raw 64-byte signature: the same answer as [`PublicKey::verifies`], always.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        let exact = self.r(message, signature).map(|(made, r)| is_r(made.compress(), r));
+        exact.unwrap_or_default() || self.key.verifies(message, signature)
+    }
+
+    /// The same for many messages and their signatures, each decided by itself: only the work of writing down the points
+    /// is shared.
+    pub fn verifies_each(&self, signed: &[(&[u8], &[u8])]) -> Vec<bool> {
+        let made: Vec<_> =
+            signed.iter().map(|(message, signature)| self.r(message, signature)).collect();
+        let points: Vec<_> = made.iter().flatten().map(|(point, _)| *point).collect();
+        let mut written = EdwardsPoint::compress_batch_alloc(&points).into_iter();
+        let answers = made.into_iter().zip(signed).map(|(made, (message, signature))| {
+            let exact = made.and_then(|(_, r)| Some(is_r(written.next()?, r)));
+            exact.unwrap_or_default() || self.key.verifies(message, signature)
+        });
+        answers.collect()
+    }
+
+    /// The point R that s and the key make, and the signature's R; `None` where there is no such point to compare.
+    fn r<'a>(&self, message: &[u8], signature: &'a [u8]) -> Option<(EdwardsPoint, &'a [u8; 32])> {
         let signature: &[u8; 64] = signature.try_into().ok()?;
         let (r, s) = signature.split_first_chunk::<32>()?;
         let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s.try_into().ok()?))?;
         let hashed = Sha512::new().chain_update(r).chain_update(self.key.point());
         let hashed: [u8; 64] = hashed.chain_update(message).finalize().into();
         let h = Scalar::from_bytes_mod_order_wide(&hashed);
-        let (base, small) = of_all_keys();
+        let (base, _) = of_all_keys();
         let mut sum = EdwardsPoint::identity();
         base.add_product(&mut sum, &s);
         self.negated.as_ref()?.add_product(&mut sum, &h);
-        Some(sum.compress().as_bytes() == r && !small.contains(r))
+        Some((sum, r))
     }
+}
+
+/// Whether R is what s and the key made, byte by byte, and not of small order.
+///
+/// `verify_strict` asks the same: a canonical s; R and key not of small order (a [`PublicKey`] never is); and
+/// `s * B - h * A` encoded as R. The bytes are those of an encoding just made, so that R is canonical, and of small
+/// order only if it is one of eight encodings.
+fn is_r(made: CompressedEdwardsY, r: &[u8; 32]) -> bool {
+    let (_, small) = of_all_keys();
+    made.as_bytes() == r && !small.contains(r)
 }
 
 impl fmt::Debug for PreparedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PreparedKey({})", self.key.id())
+        write!(f, "PreparedKey({})", self.id)
     }
 }
 
@@ -144,6 +170,17 @@ mod tests {
         let hashed: [u8; 64] = hashed.chain_update(message).finalize().into();
         let s = r + Scalar::from_bytes_mod_order_wide(&hashed) * scalar(seed);
         [point.to_bytes(), s.to_bytes()].concat()
+    }
+
+    impl PreparedKey {
+        /// What the tables alone say, one by one and together.
+        fn verifies_exactly(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
+            let (made, r) = self.r(message, signature)?;
+            let [alone, together] =
+                [made.compress(), EdwardsPoint::compress_batch_alloc(&[made, made])[1]];
+            assert_eq!(alone, together);
+            Some(is_r(alone, r))
+        }
     }
 
     fn public(point: [u8; 32]) -> Option<PublicKey> {
@@ -205,6 +242,24 @@ mod tests {
         assert_eq!(prepared.verifies_exactly(b"m", &signature), None);
         assert!(!prepared.verifies(b"m", &signature) && !key.verifies(b"m", &signature));
         assert!(!prepared.verifies(b"m", &signature[..63]));
+    }
+
+    #[test]
+    fn each_of_many_is_decided_by_itself() {
+        let private = PrivateKey::from_seed(&[7; 32]);
+        let prepared = PreparedKey::new(private.public());
+        let messages: Vec<[u8; 1]> = (0..9).map(|n| [n]).collect();
+        let mut signatures: Vec<_> =
+            messages.iter().map(|message| private.sign(message).to_vec()).collect();
+        signatures[2][3] ^= 1;
+        signatures[4].pop();
+        signatures[5] = torsioned(&[7; 32], *private.public().point(), &messages[5], 1);
+        signatures[7][63] |= 0xf0;
+        let signed: Vec<(&[u8], &[u8])> =
+            messages.iter().zip(&signatures).map(|(m, s)| (m.as_slice(), s.as_slice())).collect();
+        let good = [true, true, false, true, false, false, true, false, true];
+        assert_eq!(prepared.verifies_each(&signed), good);
+        assert_eq!(prepared.verifies_each(&[]), Vec::<bool>::new());
     }
 
     proptest! {

@@ -26,6 +26,10 @@ mod tenant;
 pub mod token;
 mod trace;
 
+/// Of every process. A log's messages are thousands of small allocations that one thread makes and another one frees.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use caller::{Caller, HasPrincipals, Holder, Principals};
 pub use clock::Clock;
 pub use idempotency::IdempotencyKey;

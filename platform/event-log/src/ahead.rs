@@ -71,15 +71,12 @@ impl Ahead {
         if self.arrived.len() > FEW {
             self.send();
         }
-        let judge = &self.judge;
-        self.ready.extend(self.arrived.drain(..).map(|delivered| alone(judge, delivered)));
+        self.ready.extend(alone(&self.judge, std::mem::take(&mut self.arrived)));
     }
 
     fn send(&mut self) {
         let (judge, chunk) = (Arc::clone(&self.judge), std::mem::take(&mut self.arrived));
-        self.judging.push_back(tokio::task::spawn_blocking(move || {
-            chunk.into_iter().map(|delivered| alone(&judge, delivered)).collect()
-        }));
+        self.judging.push_back(tokio::task::spawn_blocking(move || alone(&judge, chunk)));
     }
 
     /// Waits until the first message is judged, if there is one: then it is [`Self::first`]. After an error what was here
@@ -114,8 +111,11 @@ impl Ahead {
     }
 }
 
-fn alone(judge: &Judge, delivered: Delivered) -> Alone {
-    let Delivered { message, pending } = delivered;
-    let commit = judge.alone(&stored(&message));
-    Alone { message, pending, commit }
+fn alone(judge: &Judge, chunk: Vec<Delivered>) -> Vec<Alone> {
+    let messages: Vec<_> = chunk.iter().map(|delivered| stored(&delivered.message)).collect();
+    let commits = judge.each_alone(&messages);
+    let judged = chunk.into_iter().zip(commits);
+    judged
+        .map(|(Delivered { message, pending }, commit)| Alone { message, pending, commit })
+        .collect()
 }

@@ -25,7 +25,7 @@ pub use prover::{
 pub use tile::{EntriesError, Layer, TILE_WIDTH, TilePath, TilePathError, read_entries};
 
 use crate::hash::CommitHash;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use trust::encoding::{from_base64, to_base64};
@@ -100,7 +100,7 @@ impl Serialize for NodeHash {
 
 impl<'de> Deserialize<'de> for NodeHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        trust::encoding::parsed(deserializer)
     }
 }
 
