@@ -5,7 +5,7 @@ use bytes::Bytes;
 use event_log::{Judged, LogError, Reader, stored};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use ledger::tree::{StoredTile, TreeError};
-use ledger::{CommitHash, Line, LineError, Tree, blob_refs};
+use ledger::{CommitHash, Line, LineError, Tree, TreeHead, blob_refs};
 use std::collections::BTreeSet;
 use trust::encoding::{Sha256Digest, Timestamp};
 
@@ -145,33 +145,53 @@ impl Batch {
         self.oldest
     }
 
-    /// Stores everything, durably; what is there already is compared. `tree` ends with this batch.
-    pub async fn store(
-        &self,
-        tree: &Tree,
-        log: &Reader,
-        archive: &Archive,
-    ) -> Result<(), BatchError> {
-        self.store_blobs(log, archive).await?;
+    /// Ends it at the tree's size. From here on the tree may grow with the next batch.
+    pub fn close(mut self, tree: &Tree) -> Result<Closed, BatchError> {
+        let mut tiles = Vec::new();
+        for tile in std::mem::take(&mut self.tiles).into_iter().chain(tree.edge_tiles(self.from)) {
+            tiles.push((ObjectName::of_tile(&tile.path)?, Bytes::from(tile.bytes)));
+        }
+        let lines = Bytes::from(std::mem::take(&mut self.lines));
+        Ok(Closed { batch: self, lines, tiles, head: tree.head() })
+    }
+}
+
+/// A whole batch: what is stored before its checkpoint is signed.
+#[derive(Debug)]
+pub struct Closed {
+    batch: Batch,
+    lines: Bytes,
+    tiles: Vec<(ObjectName, Bytes)>,
+    head: TreeHead,
+}
+
+impl Closed {
+    /// What it counted.
+    pub fn counts(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// Size and root of the tree that ends with it.
+    pub fn head(&self) -> TreeHead {
+        self.head
+    }
+
+    /// Stores everything, durably; what is there already is compared.
+    pub async fn store(&self, log: &Reader, archive: &Archive) -> Result<(), BatchError> {
         // Before any tile: whatever tile a killed sealer leaves, the archive has the messages below it, and a log that
         // lost them can get them back.
-        if let Some(segment) = Segment::new(self.from, tree.size()) {
-            self.store_lines(segment, archive).await?;
-        }
-        let mut objects = Vec::new();
-        for tile in self.tiles.iter().cloned().chain(tree.edge_tiles(self.from)) {
-            objects.push((ObjectName::of_tile(&tile.path)?, Bytes::from(tile.bytes)));
-        }
-        let puts = objects.into_iter().map(|(name, bytes)| async move {
+        tokio::try_join!(self.store_blobs(log, archive), self.store_lines(archive))?;
+        let puts = self.tiles.iter().cloned().map(|(name, bytes)| async move {
             archive.put_once(&name, bytes).await.map(|_: Put| ())
         });
         Ok(stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await?)
     }
 
     /// A restored log has its messages from another time: what a killed sealer left of them is the same but for that.
-    async fn store_lines(&self, segment: Segment, archive: &Archive) -> Result<(), BatchError> {
+    async fn store_lines(&self, archive: &Archive) -> Result<(), BatchError> {
+        let Some(segment) = Segment::new(self.batch.from, self.head.size) else { return Ok(()) };
         let name = ObjectName::Commits(segment);
-        let stored = archive.put_once(&name, Bytes::copy_from_slice(&self.lines)).await;
+        let stored = archive.put_once(&name, self.lines.clone()).await;
         let differs = match stored {
             Err(error @ ArchiveError::Differs { .. }) => error,
             stored => return Ok(stored.map(|_: Put| ())?),
@@ -184,7 +204,7 @@ impl Batch {
     }
 
     async fn store_blobs(&self, log: &Reader, archive: &Archive) -> Result<(), BatchError> {
-        let puts = self.blobs.iter().cloned().map(|(tenant, sha256)| async move {
+        let puts = self.batch.blobs.iter().cloned().map(|(tenant, sha256)| async move {
             let name = ObjectName::Blob(sha256);
             if archive.exists(&name).await? {
                 return Ok(());

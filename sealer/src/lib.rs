@@ -3,6 +3,7 @@
 //! 1. [`standing`]: at the start, the largest checkpoint of stream and archive, and the tree under it. Nothing is ever
 //!    signed that is not consistent with it.
 //! 2. [`batch`]: the messages that came since, as tiles, evidence lines and blobs in the archive.
+//!    The next ones are gathered while these are stored and sealed.
 //! 3. [`sealing`]: a checkpoint is signed and appended to the stream of checkpoints after the one that this sealer has
 //!    seen. That expectation is the fence: of two sealers one stops.
 //!    What the log lost for good becomes a leaf without a hash ([`gap`]).
@@ -13,6 +14,7 @@
 pub mod batch;
 pub mod config;
 pub mod gap;
+mod gathering;
 pub mod heads;
 pub mod keys;
 pub mod losing;

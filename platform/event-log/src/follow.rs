@@ -255,6 +255,11 @@ impl Follower {
         self.heads.iter().filter_map(|(subject, head)| Some((subject.as_str(), (*head)?)))
     }
 
+    /// How many aggregates were met so far: at least as many as have a head.
+    pub fn chains(&self) -> usize {
+        self.heads.len()
+    }
+
     /// More messages were waiting when the last one was sent: it pays to batch.
     pub fn has_more(&self) -> bool {
         self.pending > 0
