@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod approvals;
+mod archived;
 mod arguments;
 mod blobs;
 mod changes;
@@ -43,7 +44,9 @@ use crate::exit::Exit;
 use crate::files;
 use crate::output::{Document, Output};
 use crate::session;
+use aggregate::Chain;
 use archive::Archive;
+use archived::Asked;
 pub use arguments::AuditVerb;
 use arguments::{
     CompareArguments, CompareTargetArguments, ExportArguments, FromEvidence, ProveArguments,
@@ -54,7 +57,9 @@ use compare::Side;
 use conclusion::Conclusion;
 use directory::Directory;
 use export::{Exported, Wanted};
-use ledger::{BundleSource, CheckpointNote, Kept, Origin, Policy, Scope, Severity, VerifyError};
+use ledger::{
+    BundleSource, CheckpointNote, IdText, Kept, Origin, Policy, Scope, Severity, VerifyError,
+};
 use origin::CopiedFrom;
 use prove::Claim;
 use serde_json::json;
@@ -133,22 +138,44 @@ async fn verify(
     } = arguments;
     let policy = read_policy(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
+    let read = |origin: &Origin| -> Result<_, CliError> {
+        let of_log = policy.log(origin).map_err(VerifyError::Policy)?;
+        Ok((kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?))
+    };
+    if let Some(folder) = archive {
+        let (archive, origin) = archive_of(&folder, log)?;
+        let (receipts, checkpoints) = read(&origin)?;
+        let kept =
+            Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
+        let aggregate = aggregate.as_ref();
+        let asked = Asked { origin: &origin, shard: &shard, policy: &policy, kept, aggregate };
+        let (conclusion, chains) = archived::verify(&archive, asked, output).await?;
+        return told(&conclusion, aggregate.zip(chains.transpose()?.as_deref()), output);
+    }
     let evidence =
-        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
-    let of_log = policy.log(&evidence.origin()?).map_err(VerifyError::Policy)?;
-    let (receipts, checkpoints) =
-        (kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?);
+        Evidence::of((bundle.as_deref(), None), global, output, log, &Scope::Log).await?;
+    let (receipts, checkpoints) = read(&evidence.origin()?)?;
     let kept = Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
     let source = evidence.source.as_ref();
     let conclusion = verify::verify(source, &policy, &shard, &kept)?;
-    let Some(id) = aggregate else {
-        conclusion.show(output)?;
-        return Ok(conclusion.exit());
-    };
-    let chains = aggregate::chains(&id, source, &policy, &conclusion, &shard)?;
-    aggregate::show(&id, &chains, &conclusion, output)?;
-    let is_whole = chains.iter().all(aggregate::Chain::is_complete);
+    let chains = |id| aggregate::chains(id, source, &policy, &conclusion, &shard);
+    let chains = aggregate.as_ref().map(chains).transpose()?;
+    told(&conclusion, aggregate.as_ref().zip(chains.as_deref()), output)
+}
+
+/// Shows what a verification came to, and the chains of an aggregate if they were asked for.
+fn told(
+    conclusion: &Conclusion,
+    chains: Option<(&IdText, &[Chain])>,
+    output: &Output,
+) -> Result<Exit, CliError> {
     let exit = conclusion.exit();
+    let Some((id, chains)) = chains else {
+        conclusion.show(output)?;
+        return Ok(exit);
+    };
+    aggregate::show(id, chains, conclusion, output)?;
+    let is_whole = chains.iter().all(Chain::is_complete);
     Ok(if exit == Exit::Ok && !is_whole { Exit::VerificationIncomplete } else { exit })
 }
 
@@ -301,16 +328,21 @@ async fn copied_from(
     log: Option<Origin>,
 ) -> Result<(CopiedFrom, Origin), CliError> {
     if let Some(folder) = archive {
-        // The archive's folder has one folder a log.
-        let origin = match log {
-            Some(origin) => origin,
-            None => only_log(&folder)?,
-        };
-        return Ok((CopiedFrom::Archive(Archive::in_folder(&folder, &origin)?), origin));
+        let (archive, origin) = archive_of(&folder, log)?;
+        return Ok((CopiedFrom::Archive(archive), origin));
     }
     let session = session::open(global)?;
     let origin = session.log(log).await?;
     Ok((CopiedFrom::Live(Box::new(session)), origin))
+}
+
+/// The archive in a folder, which has one folder a log.
+fn archive_of(folder: &Path, log: Option<Origin>) -> Result<(Archive, Origin), CliError> {
+    let origin = match log {
+        Some(origin) => origin,
+        None => only_log(folder)?,
+    };
+    Ok((Archive::in_folder(folder, &origin)?, origin))
 }
 
 fn only_log(folder: &Path) -> Result<Origin, CliError> {
