@@ -6,12 +6,13 @@ use crate::bundle::Scope;
 use crate::checkpoint::CheckpointError;
 use crate::condemn::Reason;
 use crate::hash::CommitHash;
+use crate::lasting::{self, Own};
 use crate::line::LineError;
 use crate::name::Origin;
 use crate::receipt::ReceiptError;
 use crate::rotation::KeyRole;
 use crate::tree::{NodeHash, ProofError, ProofLineError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use trust::encoding::Sha256Digest;
 
 /// How bad a finding is.
@@ -25,7 +26,7 @@ pub enum Severity {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Fault {
     /// A line is not what the format writes.
     #[error("the line is damaged")]
@@ -121,10 +122,10 @@ pub enum Fault {
     BlobUnexplained(Sha256Digest),
     /// A file of the bundle is not there.
     #[error("the bundle has no {0}")]
-    FileMissing(&'static str),
+    FileMissing(#[serde(deserialize_with = "lasting::read")] Own),
     /// Something that this verifier cannot check.
     #[error("{0} cannot be checked by this version")]
-    Unchecked(&'static str),
+    Unchecked(#[serde(deserialize_with = "lasting::read")] Own),
     /// The bundle's checkpoint is not one that the policy believes.
     #[error("the checkpoint is not believed")]
     Checkpoint(#[source] CheckpointError),

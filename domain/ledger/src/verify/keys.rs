@@ -14,9 +14,10 @@ use crate::identity::Writer;
 use crate::interval::{LogKey, Sizes, Witness};
 use crate::judge::Judge;
 use crate::line::Line;
+use crate::pairs;
 use crate::policy::LogPolicy;
 use crate::rotation::{KeyRole, RotationError, SignedRotation};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use trust::keys::PublicKey;
 
 /// Why a recorded rotation is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum RecordedRotationError {
     /// Not of the form.
     #[error("it is not of the form of a rotation")]
@@ -41,7 +42,7 @@ pub enum RecordedRotationError {
 }
 
 /// Entries of a policy file that a recorded rotation or revocation asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entries {
     role: KeyRole,
     name: Option<String>,
@@ -72,9 +73,10 @@ impl fmt::Display for Entries {
 const MOST_ANNOUNCED: u32 = 64;
 
 /// What was read so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct KeyStory {
     /// By role and witness: the key of the last recorded rotation.
+    #[serde(with = "pairs")]
     in_force: BTreeMap<(KeyRole, Option<String>), PublicKey>,
     /// A checkpoint that no key of the policy signed, until the log is read.
     unbelieved: Option<CheckpointNote>,
@@ -264,6 +266,15 @@ impl Verifier {
             let from_sequence = before.map_or(0, |(sequence, _)| sequence);
             let weakened = Weakened { stream, weaknesses, from_sequence, to_sequence: None };
             self.keys.weakened.push(weakened);
+        }
+    }
+
+    /// As [`Self::announce`] leaves it, from what was written down.
+    pub(super) fn restore_judge(&mut self) {
+        if let Some(policy) = &self.keys.announced {
+            let mut log = self.judge.log().clone();
+            log.writers.clone_from(&policy.writers);
+            self.judge = Arc::new(Judge::new(log));
         }
     }
 
