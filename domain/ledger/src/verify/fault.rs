@@ -1,6 +1,6 @@
 //! Everything that a verification can find wrong, with its stable code and how bad it is.
 
-use super::keys::{Entries, RecordedRotationError};
+use super::keys::{Entries, RecordedRotationError, Signer};
 use crate::blob::BlobError;
 use crate::bundle::Scope;
 use crate::checkpoint::CheckpointError;
@@ -129,6 +129,10 @@ pub enum Fault {
     /// The bundle's checkpoint is not one that the policy believes.
     #[error("the checkpoint is not believed")]
     Checkpoint(#[source] CheckpointError),
+    /// No key that the policy names for the log signed the checkpoint of a part. Of a whole log the recorded rotations
+    /// tell whether it is a later key; a part cannot show them all, nor that it was not cut off before a revocation.
+    #[error("the checkpoint is not believed: {}", CheckpointError::Unsigned)]
+    UnknownSigner(#[source] Signer),
     /// `bundle.json` and the checkpoint disagree about the end of the log.
     #[error("the bundle says that the log ends at sequence {stated}, its checkpoint at {sealed}")]
     TreeSize {
@@ -257,6 +261,7 @@ impl Fault {
             Self::FileMissing(_) => "file_missing",
             Self::Unchecked(_) => "unchecked",
             Self::Checkpoint(error) => error.code(),
+            Self::UnknownSigner(_) => CheckpointError::Unsigned.code(),
             Self::TreeSize { .. } => "tree_size_mismatch",
             Self::RootMismatch { .. } => "root_mismatch",
             Self::RootUnchecked { .. } => "root_unchecked",
@@ -313,6 +318,7 @@ impl Fault {
             | Self::BlobUnnamed(_)
             | Self::ForeignFile(_)
             | Self::Checkpoint(_)
+            | Self::UnknownSigner(_)
             | Self::TreeSize { .. }
             | Self::RootMismatch { .. }
             | Self::Fork { .. }

@@ -22,7 +22,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use trust::keys::PublicKey;
+use trust::keys::{KeyId, PublicKey};
 
 /// Why a recorded rotation is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -67,6 +67,48 @@ impl fmt::Display for Entries {
         write!(f, "\"{member}\": {}", entries.join(", "))
     }
 }
+
+/// Who signed a checkpoint in the log's name, as far as a part of the log tells: what an auditor asks about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Signer {
+    /// The key of a rotation that the part records.
+    #[error(
+        "the key {0} did, to which this part says that the log's key was rotated; if your own source says the same, the \
+         policy file needs it"
+    )]
+    Rotated(KeyId),
+    /// Lines in the log's name, each with the hash by which a note hints at its key.
+    #[error(
+        "lines in the log's name hint at {}; a key that the policy file does not know yet, or anybody's: ask your own \
+         source for a rotation to it", hints(.0)
+    )]
+    Hinted(Vec<String>),
+}
+
+fn hints(hashes: &[String]) -> String {
+    let hashes: Vec<_> = hashes.iter().map(|hash| format!("key hash {hash}")).collect();
+    if hashes.is_empty() { "no key".to_owned() } else { hashes.join(", ") }
+}
+
+impl Signer {
+    /// Of a note that no key of the policy signed; `known` are the keys that the lines record beside.
+    fn of(note: &CheckpointNote, known: &[LogKey]) -> Self {
+        let (text, name) = (note.note().text(), note.claim().origin.as_str());
+        let plain = note.note().signatures().iter();
+        // A cosignature has a time before it.
+        let plain =
+            plain.filter(|one| one.name.as_str() == name && one.signature.len() == SIGNATURE);
+        let plain: Vec<_> = plain.collect();
+        let signed = |key: &&LogKey| plain.iter().any(|one| one.verifies(text, name, &key.key));
+        match known.iter().find(signed) {
+            Some(key) => Self::Rotated(key.key.id()),
+            None => Self::Hinted(plain.iter().map(|one| hex::encode(one.key_hash)).collect()),
+        }
+    }
+}
+
+/// Bytes of a plain signature.
+const SIGNATURE: usize = 64;
 
 /// No further rotation that the policy lacks is read on with: a log has few, and a thief of a key can record any number.
 /// What comes after them is judged by the policy alone.
@@ -309,6 +351,12 @@ impl Verifier {
             }
             Some(Err(_)) | None => (None, Some(CheckpointError::Unsigned)),
         };
+        if self.scope != Scope::Log {
+            let known = self.keys.announced.as_ref().map(|policy| policy.keys.as_slice());
+            let signer = Signer::of(&note, known.unwrap_or_default());
+            self.add(None, None, None, Fault::UnknownSigner(signer));
+            return;
+        }
         if let Some(error) = fault {
             self.add(None, None, None, Fault::Checkpoint(error));
         }

@@ -26,7 +26,7 @@ pub use evidence::{
 };
 pub use expected::Expected;
 pub use fault::{Fault, Severity};
-pub use keys::{Entries, RecordedRotationError};
+pub use keys::{Entries, RecordedRotationError, Signer};
 pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict, Weakened};
 pub use snapshot::Snapshot;
 pub use times::{Bounds, CLOCK_TOLERANCE_SECONDS, SealedTime, Times};
