@@ -6,12 +6,13 @@ use super::report;
 use crate::error::CliError;
 use crate::output::{Document, Format, Output};
 use ledger::{BundleSource, Commit, CommitHash, IdText, Policy, Slug};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use trust::encoding::Timestamp;
 
 /// One aggregate's good commits. Two tenants could use one id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     subject: String,
     /// Versions, in the order of the log.
@@ -21,7 +22,7 @@ pub struct Chain {
 }
 
 /// What is told of a chain's last commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Last {
     version: u64,
     sequence: u64,
@@ -37,7 +38,7 @@ impl Chain {
 }
 
 /// The chains of an aggregate, found in the good commits of some evidence; each commit's link was verified with it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chains {
     id: IdText,
     found: BTreeMap<String, Chain>,

@@ -14,6 +14,7 @@ mod directory;
 mod evidence;
 mod executions;
 mod export;
+mod hash_runs;
 mod kept;
 mod objection;
 mod origin;
@@ -24,6 +25,7 @@ mod prove;
 mod references;
 pub mod replay;
 mod report;
+mod resume;
 mod roots;
 mod seal;
 mod search;
@@ -36,6 +38,8 @@ mod testimony;
 mod timeline;
 mod verify;
 #[cfg(test)]
+mod written_archive;
+#[cfg(test)]
 mod written_log;
 
 use crate::args::Global;
@@ -46,7 +50,7 @@ use crate::output::{Document, Output};
 use crate::session;
 use aggregate::Chain;
 use archive::Archive;
-use archived::Asked;
+use archived::{Asked, Resumed, Verified};
 pub use arguments::AuditVerb;
 use arguments::{
     CompareArguments, CompareTargetArguments, ExportArguments, FromEvidence, ProveArguments,
@@ -62,11 +66,15 @@ use ledger::{
 };
 use origin::CopiedFrom;
 use prove::Claim;
+use resume::Keeper;
+pub use resume::ResumeError;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tar_file::TarFile;
 use target::Journal;
 pub use target::JournalError;
+use trust::encoding::Sha256Digest;
 #[cfg(feature = "restore")]
 pub use {kept::checkpoints as kept_checkpoints, progress::Progress};
 
@@ -135,8 +143,10 @@ async fn verify(
         archive,
         log,
         shard,
+        resume,
+        save_every,
     } = arguments;
-    let policy = read_policy(&policy)?;
+    let (policy, digest) = read_policy_and_digest(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
     let read = |origin: &Origin| -> Result<_, CliError> {
         let of_log = policy.log(origin).map_err(VerifyError::Policy)?;
@@ -149,8 +159,13 @@ async fn verify(
             Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
         let aggregate = aggregate.as_ref();
         let asked = Asked { origin: &origin, shard: &shard, policy: &policy, kept, aggregate };
-        let (conclusion, chains) = archived::verify(&archive, asked, output).await?;
-        return told(&conclusion, aggregate.zip(chains.transpose()?.as_deref()), output);
+        let every = Duration::from_secs(save_every);
+        let resumed = resume.as_deref().map(|path| Resumed { path, every, policy: digest });
+        let Verified { conclusion, chains, keeper } =
+            archived::verify(&archive, asked, resumed, output).await?;
+        let exit = told(&conclusion, aggregate.zip(chains.transpose()?.as_deref()), output)?;
+        keeper.map_or(Ok(()), Keeper::finish)?;
+        return Ok(exit);
     }
     let evidence =
         Evidence::of((bundle.as_deref(), None), global, output, log, &Scope::Log).await?;
@@ -391,12 +406,19 @@ impl Evidence {
 
 /// The policy file.
 pub fn read_policy(path: &Path) -> Result<Policy, CliError> {
+    Ok(read_policy_and_digest(path)?.0)
+}
+
+/// The policy file, and which one it is.
+fn read_policy_and_digest(path: &Path) -> Result<(Policy, Sha256Digest), CliError> {
     let bytes = files::read(path).map_err(|source| CliError::ReadFile {
         what: "the policy",
         path: path.to_owned(),
         source,
     })?;
-    Policy::parse(&bytes).map_err(|source| CliError::Policy { path: path.to_owned(), source })
+    let policy = Policy::parse(&bytes);
+    let policy = policy.map_err(|source| CliError::Policy { path: path.to_owned(), source })?;
+    Ok((policy, Sha256Digest::of(&bytes)))
 }
 
 /// A bundle: a folder or a tar.
