@@ -296,3 +296,53 @@ impl<'a> Keeper<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testimony::key;
+    use super::*;
+    use crate::output::Format;
+    use ledger::{Checkpoint, Tree};
+    use nix::sys::signal::{Signal, raise};
+    use tokio::task::yield_now;
+
+    fn begun() -> anyhow::Result<Begun> {
+        let origin: Origin = "a.b".parse()?;
+        Ok(Begun {
+            format: FORMAT.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: Sha256Digest::of(b"policy"),
+            note: Checkpoint::new(origin.clone(), &Tree::empty().head()).seal(&key("log"), 1)?,
+            origin,
+            shard: "main".parse()?,
+            aggregate: None,
+            against: Sha256Digest::of(b"nothing"),
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn ctrl_c_keeps_it_at_the_next_place_and_a_second_one_ends_at_once() {
+        let (folder, output) = (tempfile::tempdir().unwrap(), Output::new(Format::Json));
+        let (path, begun) = (folder.path().join("state"), begun().unwrap());
+        let hour = Duration::from_hours(1);
+        let mut keeper = Keeper::new((&path, hour), begun.clone(), 0, &output).unwrap();
+        keeper.pass(&"one", 1).unwrap();
+        assert!(!path.exists(), "it is not time yet");
+        raise(Signal::SIGINT).unwrap();
+        while !keeper.is_stopping {
+            keeper.look().unwrap();
+            yield_now().await;
+        }
+        let error = keeper.pass(&"two", 2).unwrap_err();
+        assert_eq!(error.code(), "cli.verification_interrupted");
+        assert!(error.told().contains("up to sequence 2"), "{}", error.told());
+        let found = Found::read(&path).unwrap().unwrap();
+        assert_eq!(found.state::<String>(&begun).unwrap(), "two");
+        raise(Signal::SIGTERM).unwrap();
+        while keeper.look().is_ok() {
+            yield_now().await;
+        }
+        keeper.finish().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

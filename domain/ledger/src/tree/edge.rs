@@ -61,6 +61,9 @@ mod tests {
             assert_eq!(read.head(), tree.head(), "{size}");
             let other = text.replacen(&format!("\"size\":{size}"), "\"size\":3", 1);
             assert!(serde_json::from_str::<Tree>(&other).is_err(), "{size}");
+            let mut other: serde_json::Value = serde_json::from_str(&text).unwrap();
+            other["head"]["root"] = NodeHash::from_bytes([9; 32]).to_string().into();
+            assert!(serde_json::from_value::<Tree>(other).is_err(), "{size}");
         }
     }
 }
