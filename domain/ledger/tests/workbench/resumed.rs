@@ -1,5 +1,5 @@
 //! Whatever a test verifies is verified once more in pieces, as if each were by another process: the report must be the
-//! same. Once for each set of findings: every kind of fault and of state comes to pass somewhere in the tests.
+//! same. In each test once for each set of findings: every kind of fault and of state comes to pass somewhere.
 
 use super::Bundle;
 use anyhow::ensure;
@@ -8,12 +8,13 @@ use countersign_ledger::{
 };
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::thread;
 
 /// How many processes take part beside the first.
 const PIECES: usize = 4;
 
-/// Codes, whether it is a part, and whether it is sealed.
-type Kind = (Vec<&'static str>, bool, bool);
+/// The test, the codes, whether it is a part, and whether it is sealed.
+type Kind = (Option<String>, Vec<&'static str>, bool, bool);
 
 static SEEN: Mutex<BTreeSet<Kind>> = Mutex::new(BTreeSet::new());
 
@@ -28,7 +29,8 @@ pub fn verify(
     let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.fault.code()).collect();
     codes.sort_unstable();
     codes.dedup();
-    let kind = (codes, report.scope != Scope::Log, report.sealed.is_some());
+    let test = thread::current().name().map(str::to_owned);
+    let kind = (test, codes, report.scope != Scope::Log, report.sealed.is_some());
     if !SEEN.lock().map_err(|_| anyhow::anyhow!("another test failed"))?.insert(kind) {
         return Ok(report);
     }
