@@ -1,6 +1,6 @@
 //! Every way in which a command fails: one line with a code, an exit code, and what to do next where it is known.
 
-use crate::audit::JournalError;
+use crate::audit::{JournalError, ResumeError};
 use crate::exit::Exit;
 use crate::review::Mismatch;
 use archive::ArchiveError;
@@ -178,6 +178,9 @@ pub enum CliError {
         /// Why.
         source: serde_json::Error,
     },
+    /// A verification does not go on.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// The evidence holds no such aggregate.
     #[error("the evidence holds no good commit of {0}")]
     NoSuchAggregate(String),
@@ -227,6 +230,7 @@ impl CliError {
             Self::NoLine { .. } | Self::ProofMalformed | Self::Proof(_) => "cli.answer_unreadable",
             Self::Archive(_) => "cli.archive_unreadable",
             Self::ArchiveEmpty => "cli.archive_empty",
+            Self::Resume(error) => error.code(),
             Self::NoSuchAggregate(_) => "cli.not_in_evidence",
             Self::PartNotSealed => "cli.part_not_sealed",
             Self::Checkpoint(_) => "cli.checkpoint_not_believed",
@@ -277,6 +281,7 @@ impl CliError {
             | Self::NoLine { .. }
             | Self::ProofMalformed
             | Self::Proof(_)
+            | Self::Resume(_)
             | Self::Archive(_) => Exit::Failure,
             #[cfg(feature = "witness")]
             Self::Witness(_) => Exit::Failure,
@@ -355,6 +360,7 @@ impl CliError {
             Self::ConfirmationNeeded => {
                 Some("Review the change above, then add --yes to sign it".to_owned())
             }
+            Self::Resume(error) => Some(error.next_step().to_owned()),
             Self::LogUnknown => Some("Name the log with --log".to_owned()),
             #[cfg(feature = "restore")]
             Self::Restore(error) => error.next_step().map(str::to_owned),

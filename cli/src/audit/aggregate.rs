@@ -5,28 +5,80 @@ use super::conclusion::Conclusion;
 use super::report;
 use crate::error::CliError;
 use crate::output::{Document, Format, Output};
-use ledger::{BundleSource, Commit, IdText, Policy, Slug};
+use ledger::{BundleSource, Commit, CommitHash, IdText, Policy, Slug};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
+use trust::encoding::Timestamp;
 
 /// One aggregate's good commits. Two tenants could use one id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     subject: String,
     /// Versions, in the order of the log.
     versions: Vec<u64>,
     first_sequence: u64,
-    last: Commit,
+    last: Last,
+}
+
+/// What is told of a chain's last commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Last {
+    version: u64,
+    sequence: u64,
+    hash: CommitHash,
+    time: Timestamp,
 }
 
 impl Chain {
     /// Every version from 1 on is there.
     pub fn is_complete(&self) -> bool {
-        self.versions.iter().copied().eq(1..=self.last.envelope.version)
+        self.versions.iter().copied().eq(1..=self.last.version)
     }
 }
 
-/// The chains of an aggregate in the evidence; each commit's link was verified with it.
+/// The chains of an aggregate, found in the good commits of some evidence; each commit's link was verified with it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Chains {
+    id: IdText,
+    found: BTreeMap<String, Chain>,
+}
+
+impl Chains {
+    /// Of this aggregate, none found yet.
+    pub fn of(id: IdText) -> Self {
+        Self { id, found: BTreeMap::new() }
+    }
+
+    /// Takes in a good commit, of whatever aggregate.
+    pub fn take_in(&mut self, commit: &Commit, shard: &Slug) {
+        let Commit { sequence, hash, envelope } = commit;
+        if envelope.aggregate.id != self.id {
+            return;
+        }
+        let (version, time) = (envelope.version, envelope.time);
+        let last = Last { version, sequence: *sequence, hash: *hash, time };
+        let subject = envelope.subject(shard).to_string();
+        let chain = self.found.entry(subject.clone()).or_insert_with(|| Chain {
+            subject,
+            versions: Vec::new(),
+            first_sequence: *sequence,
+            last: last.clone(),
+        });
+        chain.versions.push(version);
+        chain.last = last;
+    }
+
+    /// Those that were found; none is an error.
+    pub fn into_found(self) -> Result<Vec<Chain>, CliError> {
+        if self.found.is_empty() {
+            return Err(CliError::NoSuchAggregate(self.id.to_string()));
+        }
+        Ok(self.found.into_values().collect())
+    }
+}
+
+/// The chains of an aggregate in a bundle.
 pub fn chains(
     id: &IdText,
     source: &dyn BundleSource,
@@ -34,26 +86,11 @@ pub fn chains(
     conclusion: &Conclusion,
     shard: &Slug,
 ) -> Result<Vec<Chain>, CliError> {
-    let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
+    let mut chains = Chains::of(id.clone());
     commits::each(source, policy, &conclusion.report.origin, shard, |commit| {
-        if commit.envelope.aggregate.id != *id {
-            return;
-        }
-        let subject = commit.envelope.subject(shard).to_string();
-        let (sequence, version) = (commit.sequence, commit.envelope.version);
-        let chain = chains.entry(subject.clone()).or_insert_with(|| Chain {
-            subject,
-            versions: Vec::new(),
-            first_sequence: sequence,
-            last: commit.clone(),
-        });
-        chain.versions.push(version);
-        chain.last = commit;
+        chains.take_in(&commit, shard);
     })?;
-    if chains.is_empty() {
-        return Err(CliError::NoSuchAggregate(id.to_string()));
-    }
-    Ok(chains.into_values().collect())
+    chains.into_found()
 }
 
 /// Shows them, and what the evidence is worth.
@@ -72,9 +109,9 @@ pub fn show(
     }
     let told = chains.iter().map(|chain| {
         let Chain { subject, first_sequence, last, .. } = chain;
-        json!({"subject": subject, "complete": chain.is_complete(), "version": last.envelope.version,
+        json!({"subject": subject, "complete": chain.is_complete(), "version": last.version,
             "first_sequence": first_sequence, "last_sequence": last.sequence,
-            "last_hash": last.hash, "last_time": last.envelope.time})
+            "last_hash": last.hash, "last_time": last.time})
     });
     let value = json!({"aggregate": id, "chains": told.collect::<Vec<_>>(),
         "verification": report::value(conclusion)?});
@@ -84,10 +121,9 @@ pub fn show(
 
 fn sentence(chain: &Chain) -> String {
     let Chain { subject, first_sequence, last, .. } = chain;
-    let (version, sequence) = (last.envelope.version, last.sequence);
+    let Last { version, sequence, hash, .. } = last;
     let whole = if chain.is_complete() { "complete" } else { "NOT complete" };
     format!(
-        "{subject}: {whole} to version {version}, sequences {first_sequence} to {sequence}, last {}",
-        last.hash
+        "{subject}: {whole} to version {version}, sequences {first_sequence} to {sequence}, last {hash}"
     )
 }

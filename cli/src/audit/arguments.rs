@@ -209,6 +209,13 @@ pub struct VerifyArguments {
     /// The shard in the log's subjects.
     #[arg(long, default_value = "main")]
     pub shard: Slug,
+    /// Keep in this file how far it is, and go on from there if it was interrupted; gone once there is a report. It is
+    /// believed as it stands: keep it where nobody else writes.
+    #[arg(long, value_name = "FILE", requires = "archive")]
+    pub resume: Option<PathBuf>,
+    /// How often.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "resume")]
+    pub save_every: u64,
 }
 
 fn range(text: &str) -> Result<Scope, String> {

@@ -59,6 +59,31 @@ pub fn differing(
     Ok(differing)
 }
 
+/// What [`differing`] finds in a bundle whose copies were made from `told`, where `own` is what its good commits say:
+/// for evidence that no bundle was made of.
+pub fn contradicted(
+    told: &Evidence,
+    own: &Evidence,
+    blobs: &dyn Blobs,
+) -> Vec<(String, Objection)> {
+    let own = of(own, blobs);
+    let told = of(told, blobs);
+    let mut differing: Vec<_> = told
+        .into_iter()
+        .filter_map(|(name, bytes)| {
+            let objection = match own.get(&name) {
+                None => Objection::CopyUnexplained,
+                Some(expected) if *expected != bytes => Objection::Copy,
+                Some(_) => return None,
+            };
+            Some((name, objection))
+        })
+        .collect();
+    // As a folder lists them.
+    differing.sort_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+    differing
+}
+
 fn is_equal(source: &dyn BundleSource, name: &str, expected: &[u8]) -> io::Result<bool> {
     let limit = u64::try_from(expected.len()).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();

@@ -7,7 +7,8 @@ use domain::identity::{RootPublished, TrustRootEvent};
 use domain::jobs::{Dispatched, Finished, JobEvent};
 use domain::ledger::LogEvent;
 use domain::registry::Event;
-use ledger::{BlobRef, Commit};
+use ledger::{BlobRef, Commit, pairs};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trust::encoding::Timestamp;
 
@@ -15,7 +16,7 @@ use trust::encoding::Timestamp;
 pub type Key = (String, String);
 
 /// An approval as recorded.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalRecord {
     /// What people were asked to sign.
     pub opened: Option<Opened>,
@@ -28,7 +29,7 @@ pub struct ApprovalRecord {
 }
 
 /// A job as recorded.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobRecord {
     /// What was sent.
     pub dispatched: Option<Dispatched>,
@@ -37,7 +38,7 @@ pub struct JobRecord {
 }
 
 /// A job's result as recorded.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinishedRecord {
     /// What the server says that it says.
     pub said: Finished,
@@ -48,7 +49,7 @@ pub struct FinishedRecord {
 }
 
 /// A change that the server says was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedRecord {
     /// By which job.
     pub job: String,
@@ -59,15 +60,19 @@ pub struct AppliedRecord {
 }
 
 /// Everything that is to be checked.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Trust roots, by tenant and version.
+    #[serde(with = "pairs")]
     pub roots: BTreeMap<(String, u64), RootPublished>,
     /// Approvals.
+    #[serde(with = "pairs")]
     pub approvals: BTreeMap<Key, ApprovalRecord>,
     /// Jobs.
+    #[serde(with = "pairs")]
     pub jobs: BTreeMap<Key, JobRecord>,
     /// Changes that were applied.
+    #[serde(with = "pairs")]
     pub applied: BTreeMap<Key, AppliedRecord>,
     /// What commits name.
     pub references: References,

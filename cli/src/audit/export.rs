@@ -299,7 +299,7 @@ impl Copy<'_> {
 }
 
 /// The sequence of a line, even of one that a verifier refuses.
-fn sequence(line: &[u8]) -> Option<u64> {
+pub fn sequence(line: &[u8]) -> Option<u64> {
     #[derive(Deserialize)]
     struct Sequence {
         sequence: u64,

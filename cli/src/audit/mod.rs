@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod approvals;
+mod archived;
 mod arguments;
 mod blobs;
 mod changes;
@@ -13,6 +14,7 @@ mod directory;
 mod evidence;
 mod executions;
 mod export;
+mod hash_runs;
 mod kept;
 mod objection;
 mod origin;
@@ -23,6 +25,7 @@ mod prove;
 mod references;
 pub mod replay;
 mod report;
+mod resume;
 mod roots;
 mod seal;
 mod search;
@@ -35,6 +38,8 @@ mod testimony;
 mod timeline;
 mod verify;
 #[cfg(test)]
+mod written_archive;
+#[cfg(test)]
 mod written_log;
 
 use crate::args::Global;
@@ -43,7 +48,9 @@ use crate::exit::Exit;
 use crate::files;
 use crate::output::{Document, Output};
 use crate::session;
+use aggregate::Chain;
 use archive::Archive;
+use archived::{Asked, Resumed, Verified};
 pub use arguments::AuditVerb;
 use arguments::{
     CompareArguments, CompareTargetArguments, ExportArguments, FromEvidence, ProveArguments,
@@ -54,14 +61,20 @@ use compare::Side;
 use conclusion::Conclusion;
 use directory::Directory;
 use export::{Exported, Wanted};
-use ledger::{BundleSource, CheckpointNote, Kept, Origin, Policy, Scope, Severity, VerifyError};
+use ledger::{
+    BundleSource, CheckpointNote, IdText, Kept, Origin, Policy, Scope, Severity, VerifyError,
+};
 use origin::CopiedFrom;
 use prove::Claim;
+use resume::Keeper;
+pub use resume::ResumeError;
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tar_file::TarFile;
 use target::Journal;
 pub use target::JournalError;
+use trust::encoding::Sha256Digest;
 #[cfg(feature = "restore")]
 pub use {kept::checkpoints as kept_checkpoints, progress::Progress};
 
@@ -130,25 +143,54 @@ async fn verify(
         archive,
         log,
         shard,
+        resume,
+        save_every,
     } = arguments;
-    let policy = read_policy(&policy)?;
+    let (policy, digest) = read_policy_and_digest(&policy)?;
     let earlier = expect.as_deref().map(open).transpose()?;
+    let read = |origin: &Origin| -> Result<_, CliError> {
+        let of_log = policy.log(origin).map_err(VerifyError::Policy)?;
+        Ok((kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?))
+    };
+    if let Some(folder) = archive {
+        let (archive, origin) = archive_of(&folder, log)?;
+        let (receipts, checkpoints) = read(&origin)?;
+        let kept =
+            Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
+        let aggregate = aggregate.as_ref();
+        let asked = Asked { origin: &origin, shard: &shard, policy: &policy, kept, aggregate };
+        let every = Duration::from_secs(save_every);
+        let resumed = resume.as_deref().map(|path| Resumed { path, every, policy: digest });
+        let Verified { conclusion, chains, keeper } =
+            archived::verify(&archive, asked, resumed, output).await?;
+        let exit = told(&conclusion, aggregate.zip(chains.transpose()?.as_deref()), output)?;
+        keeper.map_or(Ok(()), Keeper::finish)?;
+        return Ok(exit);
+    }
     let evidence =
-        Evidence::of((bundle.as_deref(), archive), global, output, log, &Scope::Log).await?;
-    let of_log = policy.log(&evidence.origin()?).map_err(VerifyError::Policy)?;
-    let (receipts, checkpoints) =
-        (kept::receipts(&receipts)?, kept::checkpoints(&checkpoints, of_log)?);
+        Evidence::of((bundle.as_deref(), None), global, output, log, &Scope::Log).await?;
+    let (receipts, checkpoints) = read(&evidence.origin()?)?;
     let kept = Kept { bundle: earlier.as_deref(), checkpoints: &checkpoints, receipts: &receipts };
     let source = evidence.source.as_ref();
     let conclusion = verify::verify(source, &policy, &shard, &kept)?;
-    let Some(id) = aggregate else {
-        conclusion.show(output)?;
-        return Ok(conclusion.exit());
-    };
-    let chains = aggregate::chains(&id, source, &policy, &conclusion, &shard)?;
-    aggregate::show(&id, &chains, &conclusion, output)?;
-    let is_whole = chains.iter().all(aggregate::Chain::is_complete);
+    let chains = |id| aggregate::chains(id, source, &policy, &conclusion, &shard);
+    let chains = aggregate.as_ref().map(chains).transpose()?;
+    told(&conclusion, aggregate.as_ref().zip(chains.as_deref()), output)
+}
+
+/// Shows what a verification came to, and the chains of an aggregate if they were asked for.
+fn told(
+    conclusion: &Conclusion,
+    chains: Option<(&IdText, &[Chain])>,
+    output: &Output,
+) -> Result<Exit, CliError> {
     let exit = conclusion.exit();
+    let Some((id, chains)) = chains else {
+        conclusion.show(output)?;
+        return Ok(exit);
+    };
+    aggregate::show(id, chains, conclusion, output)?;
+    let is_whole = chains.iter().all(Chain::is_complete);
     Ok(if exit == Exit::Ok && !is_whole { Exit::VerificationIncomplete } else { exit })
 }
 
@@ -301,16 +343,21 @@ async fn copied_from(
     log: Option<Origin>,
 ) -> Result<(CopiedFrom, Origin), CliError> {
     if let Some(folder) = archive {
-        // The archive's folder has one folder a log.
-        let origin = match log {
-            Some(origin) => origin,
-            None => only_log(&folder)?,
-        };
-        return Ok((CopiedFrom::Archive(Archive::in_folder(&folder, &origin)?), origin));
+        let (archive, origin) = archive_of(&folder, log)?;
+        return Ok((CopiedFrom::Archive(archive), origin));
     }
     let session = session::open(global)?;
     let origin = session.log(log).await?;
     Ok((CopiedFrom::Live(Box::new(session)), origin))
+}
+
+/// The archive in a folder, which has one folder a log.
+fn archive_of(folder: &Path, log: Option<Origin>) -> Result<(Archive, Origin), CliError> {
+    let origin = match log {
+        Some(origin) => origin,
+        None => only_log(folder)?,
+    };
+    Ok((Archive::in_folder(folder, &origin)?, origin))
 }
 
 fn only_log(folder: &Path) -> Result<Origin, CliError> {
@@ -359,12 +406,19 @@ impl Evidence {
 
 /// The policy file.
 pub fn read_policy(path: &Path) -> Result<Policy, CliError> {
+    Ok(read_policy_and_digest(path)?.0)
+}
+
+/// The policy file, and which one it is.
+fn read_policy_and_digest(path: &Path) -> Result<(Policy, Sha256Digest), CliError> {
     let bytes = files::read(path).map_err(|source| CliError::ReadFile {
         what: "the policy",
         path: path.to_owned(),
         source,
     })?;
-    Policy::parse(&bytes).map_err(|source| CliError::Policy { path: path.to_owned(), source })
+    let policy = Policy::parse(&bytes);
+    let policy = policy.map_err(|source| CliError::Policy { path: path.to_owned(), source })?;
+    Ok((policy, Sha256Digest::of(&bytes)))
 }
 
 /// A bundle: a folder or a tar.

@@ -1,5 +1,6 @@
 //! Where a log is copied from: the live one through query-api, or its archive, without any server.
 
+use super::archived;
 use super::export::proof_line;
 use super::seal::{self, Served};
 use crate::error::CliError;
@@ -56,9 +57,8 @@ impl CopiedFrom {
                 Ok((body.last_sequence, served))
             }
             Self::Archive(archive) => {
-                let note = archive.newest_checkpoint().await?.ok_or(CliError::ArchiveEmpty)?;
-                let size = CheckpointNote::parse(&note).map_err(CliError::Checkpoint)?.claim().size;
-                Ok((size, Some(Served { note: note.to_vec(), size })))
+                let served = archived::sealed(archive).await?;
+                Ok((served.size, Some(served)))
             }
         }
     }

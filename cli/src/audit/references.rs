@@ -6,13 +6,15 @@
 
 use super::blobs::Blobs;
 use super::evidence::{Evidence, Key};
+use super::hash_runs;
 use super::objection::Objection;
 use domain::approvals::ApprovalEvent;
 use domain::catalog::DataSourceEvent;
 use domain::changes::ChangeEvent;
 use domain::jobs::{Dispatched, JobEvent};
 use domain::registry::Event;
-use ledger::{Commit, CommitHash, Origin};
+use ledger::{Commit, CommitHash, Origin, pairs};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use trust::encoding::Timestamp;
@@ -23,22 +25,26 @@ use trust::message::JobMessage;
 const UNDER_WAY_SECONDS: i64 = 10;
 
 /// What was found in the commits, to be compared once they are all in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct References {
+    #[serde(with = "hash_runs")]
     hashes: BTreeMap<u64, CommitHash>,
     present: BTreeSet<Key>,
     ended: BTreeSet<(Key, End)>,
     /// Where it was named first.
+    #[serde(with = "pairs")]
     named: BTreeMap<Named, u64>,
     /// By change.
+    #[serde(with = "pairs")]
     orders: BTreeMap<Key, Order>,
     /// Where each job was recorded.
+    #[serde(with = "pairs")]
     dispatches: BTreeMap<Key, u64>,
     newest: Option<Timestamp>,
 }
 
 /// How something ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum End {
     Granted,
     Rejected,
@@ -46,7 +52,7 @@ enum End {
 }
 
 /// What an aggregate's commit names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Named {
     tenant: String,
     by: String,
@@ -55,7 +61,7 @@ struct Named {
 }
 
 /// A job that a change says is on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Order {
     job: String,
     sequence: u64,
@@ -64,7 +70,7 @@ struct Order {
     then: Then,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Then {
     Nothing,
     /// The job was refused before it was recorded.

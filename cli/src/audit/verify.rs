@@ -1,18 +1,20 @@
 //! `audit verify`: the ledger's report on the record, then every claim in it against people's and agents' signatures.
 
 use super::approvals;
-use super::blobs::OfBundle;
+use super::blobs::{Blobs, OfBundle};
 use super::changes;
 use super::commits;
 use super::conclusion::{Checked, Conclusion};
 use super::copies;
+use super::evidence::Evidence;
 use super::executions;
+use super::objection::Objection;
 use super::predecessor::Predecessor;
 use super::references;
 use super::roots::Roots;
 use crate::error::CliError;
 use ledger::verify::verify_bundle_against;
-use ledger::{BundleError, BundleSource, Caveat, Kept, Policy, Slug};
+use ledger::{BundleError, BundleSource, Caveat, Kept, Policy, Report, Slug};
 
 /// Verifies a bundle under a policy, and against what was kept from another time.
 pub fn verify(
@@ -21,22 +23,33 @@ pub fn verify(
     shard: &Slug,
     kept: &Kept<'_>,
 ) -> Result<Conclusion, CliError> {
-    let mut report = verify_bundle_against(source, policy, shard, kept)?;
+    let report = verify_bundle_against(source, policy, shard, kept)?;
     let evidence = commits::evidence(source, policy, &report.origin, shard)?;
     let blobs = OfBundle(source);
-    let roots = Roots::open(&evidence, policy, &blobs);
-    let approvals = approvals::check(&evidence, &roots, &blobs);
-    let executions = executions::check(&evidence, policy, &blobs);
-    let changes = changes::check(&evidence, &approvals, &executions);
-    let broken = references::check(&evidence, &report.origin, &blobs);
     let own = copies::of(&evidence, &blobs);
     let copies = copies::differing(source, &own).map_err(BundleError::List)?;
+    Ok(concluded(report, &evidence, policy, &blobs, copies))
+}
+
+/// What follows from a report and from what its good commits say.
+pub fn concluded(
+    mut report: Report,
+    evidence: &Evidence,
+    policy: &Policy,
+    blobs: &dyn Blobs,
+    copies: Vec<(String, Objection)>,
+) -> Conclusion {
+    let roots = Roots::open(evidence, policy, blobs);
+    let approvals = approvals::check(evidence, &roots, blobs);
+    let executions = executions::check(evidence, policy, blobs);
+    let changes = changes::check(evidence, &approvals, &executions);
+    let broken = references::check(evidence, &report.origin, blobs);
     // They are checked now.
     report.caveats.retain(|caveat| *caveat != Caveat::StatementsNotChecked);
     let said = evidence.predecessor.as_deref();
     let predecessor = said.map(|said| Predecessor::of(said, &report.origin, policy));
     let checked = Checked { approvals, executions, changes, broken, copies, predecessor };
-    Ok(Conclusion::new(report, &roots, checked, &evidence))
+    Conclusion::new(report, &roots, checked, evidence)
 }
 
 #[cfg(test)]

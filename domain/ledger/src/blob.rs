@@ -10,7 +10,7 @@ pub const MAX_BLOB_BYTES: u64 = 8 * 1024 * 1024;
 const MAX_WALK: usize = 128;
 
 /// Why bytes are not the blob that a reference names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum BlobError {
     /// Another length.
     #[error("the blob has {found} bytes where {expected} are named")]

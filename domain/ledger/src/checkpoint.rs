@@ -17,7 +17,7 @@ use std::fmt;
 use trust::keys::{PrivateKey, PublicKey};
 
 /// Why a checkpoint is not believed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CheckpointError {
     /// Not a note.
     #[error("not a signed note")]
@@ -158,7 +158,7 @@ pub struct CheckpointNote {
 }
 
 /// A witness that cosigned, and when it says it did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cosigned {
     /// Its name in the policy.
     pub witness: KeyName,

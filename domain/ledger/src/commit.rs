@@ -4,6 +4,7 @@
 //! it does not know, so a newer writer's members stay attested. Source: PROTOCOL.md section 1, "Commit".
 
 use crate::hash::{CommitHash, RequestDigest};
+use crate::lasting::{self, Own};
 use crate::name::{EventType, IdText, Origin, Slug, Word};
 use crate::nullable;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ const USUAL_BYTES: usize = 2_048;
 const EVENT_DATA_DEPTH: usize = 3;
 
 /// Why bytes are not a commit, or an envelope cannot become one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum CommitError {
     /// More than [`MAX_COMMIT_BYTES`].
     #[error("{0} bytes; a commit has at most 524288")]
@@ -39,14 +40,16 @@ pub enum CommitError {
     NoEvents,
     /// Versions and event schemas count from 1.
     #[error("{0} is 0; it counts from 1")]
-    Zero(&'static str),
+    Zero(#[serde(deserialize_with = "lasting::read")] Own),
     /// An id of another kind than its member asks for.
     #[error("{member} is not an id with the prefix {prefix}_")]
     IdKind {
         /// The member.
-        member: &'static str,
+        #[serde(deserialize_with = "lasting::read")]
+        member: Own,
         /// The prefix that belongs there.
-        prefix: &'static str,
+        #[serde(deserialize_with = "lasting::read")]
+        prefix: Own,
     },
     /// The data of an event is not an object.
     #[error("the data of an event is not an object")]

@@ -26,7 +26,7 @@ pub struct Stored<'a> {
 }
 
 /// The last good commit of an aggregate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Head {
     /// Its version.
     pub version: u64,
@@ -46,7 +46,7 @@ pub struct Commit {
 }
 
 /// Why a message is condemned.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Reason {
     /// More than 512 KiB.
     #[error("it has {0} bytes; a commit has at most 524288")]

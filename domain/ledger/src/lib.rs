@@ -35,10 +35,12 @@ pub mod hash;
 pub mod identity;
 pub mod interval;
 mod judge;
+mod lasting;
 pub mod line;
 pub mod name;
 pub mod note;
 mod nullable;
+pub mod pairs;
 pub mod policy;
 pub mod receipt;
 pub mod rotation;
@@ -80,6 +82,7 @@ pub use tree::{
     Tree, TreeHead, leaf_hash,
 };
 pub use verify::{
-    Bounds, Caveat, Expected, Fault, Finding, Kept, Report, Sealed, SealedTime, Severity, Times,
-    Verdict, Verifier, VerifyError, Weakened, verify_bundle, verify_bundle_against, verify_commits,
+    Bounds, Caveat, Expected, Fault, Finding, Kept, Report, Sealed, SealedTime, Severity, Snapshot,
+    Times, Verdict, Verifier, VerifyError, Weakened, verify_bundle, verify_bundle_against,
+    verify_commits,
 };

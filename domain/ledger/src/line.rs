@@ -12,7 +12,7 @@ use trust::strict::{self, StrictError};
 pub const MAX_LINE_BYTES: usize = 12 * 1024 * 1024;
 
 /// Why a line is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum LineError {
     /// It does not end with a newline.
     #[error("it does not end with a newline")]

@@ -18,7 +18,7 @@ pub const MAX_KEY_NAME_BYTES: usize = 255;
 const LINE_START: &str = "\u{2014} ";
 
 /// Why bytes are not a note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NoteError {
     /// More than [`MAX_NOTE_BYTES`].
     #[error("a note has at most 65536 bytes")]
@@ -79,6 +79,12 @@ impl fmt::Debug for KeyName {
 impl Serialize for KeyName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

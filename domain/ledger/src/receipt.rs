@@ -22,7 +22,7 @@ pub const MIN_POSITION_HEADER: &str = "Cs-Min-Position";
 const DOMAIN: &[u8] = b"countersign.dev/receipt/v1\n";
 
 /// Why a receipt does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ReceiptError {
     /// `signature` is not `<key id> <base64>`.
     #[error("the receipt's signature is malformed")]

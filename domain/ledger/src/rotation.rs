@@ -48,7 +48,7 @@ impl fmt::Display for KeyRole {
 }
 
 /// Why a rotation is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum RotationError {
     /// A witness has a name, and nobody else.
     #[error("a rotation names a witness if it is one's, and only then")]

@@ -16,7 +16,7 @@ const INTEGER_LIMIT: u64 = 1 << 53;
 pub const MAX_INTEGER: u64 = INTEGER_LIMIT - 1;
 
 /// Why a text was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum StrictError {
     /// Not UTF-8, or it starts with a byte order mark.
     #[error("not UTF-8 without a byte order mark")]

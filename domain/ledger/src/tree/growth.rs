@@ -1,11 +1,13 @@
 //! A tree that grows leaf by leaf, with memory for its right edge only, and hands out the tiles to store.
 
+use super::edge::Edge;
 use super::prover::{TileError, TileReader, read_tile};
 use super::tile::{
     Layer, TILE_HEIGHT, TILE_WIDTH, TilePath, TilePathError, read_entries, write_entry,
 };
 use super::{LeafRecord, MAX_TREE_SIZE, NODE_BYTES, NodeHash, TreeHead};
 use crate::hash::CommitHash;
+use serde::{Deserialize, Serialize};
 
 /// Why a leaf cannot be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +43,8 @@ pub struct StoredTile {
 /// A tree of which only the unfinished tiles are in memory: at most 255 hashes for each of 7 levels, and 255 records.
 ///
 /// To go from one stored size to another: store what every [`Self::push`] answers, then [`Self::edge_tiles`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Edge", try_from = "Edge")]
 pub struct Tree {
     size: u64,
     /// For each level, the hashes of its unfinished tile.

@@ -9,6 +9,7 @@
 //! checked against the root before it is handed out. The arithmetic is `tlog_tiles`'; its `TileHashReader` is not
 //! used, because it skips the check of some tiles (`tests/tree.rs` shows which).
 
+mod edge;
 mod growth;
 mod proof;
 mod prover;
@@ -150,7 +151,7 @@ pub fn leaf_hash(sequence: u64, hash: &CommitHash) -> NodeHash {
 }
 
 /// How large a tree is and what its root is: what a checkpoint signs beside the origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeHead {
     /// Number of leaves, which is the last sequence.
     pub size: u64,

@@ -11,7 +11,7 @@ pub const MAX_PROOF_LINE_BYTES: usize = 4096;
 const MAX_PATH: usize = 54;
 
 /// Why a proof does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ProofError {
     /// An empty tree, a leaf outside of it, a tree that shrinks, or more leaves than any tree has.
     #[error("the proof is about a leaf or a size that the tree does not have")]
@@ -36,7 +36,7 @@ impl ProofError {
 }
 
 /// That a tree holds a leaf (RFC 6962 section 2.1.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inclusion {
     /// The leaf, from 0: its sequence - 1.
     pub leaf_index: u64,
@@ -137,7 +137,7 @@ fn consistency_length(from: u64, to: u64) -> usize {
 }
 
 /// Why a line of `proofs.ndjson` is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ProofLineError {
     /// It does not end with a newline.
     #[error("it does not end with a newline")]

@@ -4,10 +4,11 @@ use super::fault::Fault;
 use super::report::Finding;
 use crate::blob::{BlobError, BlobRef, blob_refs, check_bytes};
 use crate::condemn::Commit;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trust::encoding::Sha256Digest;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Named {
     size: u64,
     sequence: u64,
@@ -16,7 +17,7 @@ struct Named {
 }
 
 /// Every blob named so far.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct NamedBlobs(BTreeMap<Sha256Digest, Named>);
 
 impl NamedBlobs {

@@ -63,16 +63,8 @@ pub fn verify_bundle_against(
 ) -> Result<Report, VerifyError> {
     let files = Files::list(source)?;
     let manifest = files.manifest(source)?;
-    let mut verifier = opened(source, &files, &manifest, policy, shard)?;
-    if let Some(earlier) = kept.bundle {
-        verifier = verifier.expecting(Expected::of_bundle(earlier, policy, shard)?);
-    }
-    for checkpoint in kept.checkpoints {
-        verifier = verifier.expecting_checkpoint(checkpoint);
-    }
-    for receipt in kept.receipts {
-        verifier = verifier.expecting_receipt(receipt);
-    }
+    let verifier = opened(source, &files, &manifest, policy, shard)?;
+    let mut verifier = verifier.against(kept, policy, shard)?;
     for name in files.foreign {
         verifier.add(None, None, None, Fault::ForeignFile(name));
     }
@@ -96,6 +88,27 @@ pub fn verify_bundle_against(
         }
     }
     Ok(verifier.finish())
+}
+
+impl Verifier {
+    /// Holds everything that was kept against the log. Before the first line.
+    pub fn against(
+        mut self,
+        kept: &Kept<'_>,
+        policy: &Policy,
+        shard: &Slug,
+    ) -> Result<Self, VerifyError> {
+        if let Some(earlier) = kept.bundle {
+            self = self.expecting(Expected::of_bundle(earlier, policy, shard)?);
+        }
+        for checkpoint in kept.checkpoints {
+            self = self.expecting_checkpoint(checkpoint);
+        }
+        for receipt in kept.receipts {
+            self = self.expecting_receipt(receipt);
+        }
+        Ok(self)
+    }
 }
 
 /// A verifier that knows what the bundle says about itself, and the checkpoint that it brings.

@@ -2,10 +2,11 @@
 
 use crate::hash::CommitHash;
 use crate::name::Origin;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The hashes of an earlier bundle, by sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
     pub(super) origin: Origin,
     pub(super) hashes: BTreeMap<u64, CommitHash>,

@@ -1,17 +1,18 @@
 //! Everything that a verification can find wrong, with its stable code and how bad it is.
 
-use super::keys::{Entries, RecordedRotationError};
+use super::keys::{Entries, RecordedRotationError, Signer};
 use crate::blob::BlobError;
 use crate::bundle::Scope;
 use crate::checkpoint::CheckpointError;
 use crate::condemn::Reason;
 use crate::hash::CommitHash;
+use crate::lasting::{self, Own};
 use crate::line::LineError;
 use crate::name::Origin;
 use crate::receipt::ReceiptError;
 use crate::rotation::KeyRole;
 use crate::tree::{NodeHash, ProofError, ProofLineError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use trust::encoding::Sha256Digest;
 
 /// How bad a finding is.
@@ -25,7 +26,7 @@ pub enum Severity {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Fault {
     /// A line is not what the format writes.
     #[error("the line is damaged")]
@@ -121,13 +122,17 @@ pub enum Fault {
     BlobUnexplained(Sha256Digest),
     /// A file of the bundle is not there.
     #[error("the bundle has no {0}")]
-    FileMissing(&'static str),
+    FileMissing(#[serde(deserialize_with = "lasting::read")] Own),
     /// Something that this verifier cannot check.
     #[error("{0} cannot be checked by this version")]
-    Unchecked(&'static str),
+    Unchecked(#[serde(deserialize_with = "lasting::read")] Own),
     /// The bundle's checkpoint is not one that the policy believes.
     #[error("the checkpoint is not believed")]
     Checkpoint(#[source] CheckpointError),
+    /// No key that the policy names for the log signed the checkpoint of a part. Of a whole log the recorded rotations
+    /// tell whether it is a later key; a part cannot show them all, nor that it was not cut off before a revocation.
+    #[error("the checkpoint is not believed: {}", CheckpointError::Unsigned)]
+    UnknownSigner(#[source] Signer),
     /// `bundle.json` and the checkpoint disagree about the end of the log.
     #[error("the bundle says that the log ends at sequence {stated}, its checkpoint at {sealed}")]
     TreeSize {
@@ -256,6 +261,7 @@ impl Fault {
             Self::FileMissing(_) => "file_missing",
             Self::Unchecked(_) => "unchecked",
             Self::Checkpoint(error) => error.code(),
+            Self::UnknownSigner(_) => CheckpointError::Unsigned.code(),
             Self::TreeSize { .. } => "tree_size_mismatch",
             Self::RootMismatch { .. } => "root_mismatch",
             Self::RootUnchecked { .. } => "root_unchecked",
@@ -312,6 +318,7 @@ impl Fault {
             | Self::BlobUnnamed(_)
             | Self::ForeignFile(_)
             | Self::Checkpoint(_)
+            | Self::UnknownSigner(_)
             | Self::TreeSize { .. }
             | Self::RootMismatch { .. }
             | Self::Fork { .. }

@@ -14,17 +14,18 @@ use crate::identity::Writer;
 use crate::interval::{LogKey, Sizes, Witness};
 use crate::judge::Judge;
 use crate::line::Line;
+use crate::pairs;
 use crate::policy::LogPolicy;
 use crate::rotation::{KeyRole, RotationError, SignedRotation};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use trust::keys::PublicKey;
+use trust::keys::{KeyId, PublicKey};
 
 /// Why a recorded rotation is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum RecordedRotationError {
     /// Not of the form.
     #[error("it is not of the form of a rotation")]
@@ -41,7 +42,7 @@ pub enum RecordedRotationError {
 }
 
 /// Entries of a policy file that a recorded rotation or revocation asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entries {
     role: KeyRole,
     name: Option<String>,
@@ -67,14 +68,57 @@ impl fmt::Display for Entries {
     }
 }
 
+/// Who signed a checkpoint in the log's name, as far as a part of the log tells: what an auditor asks about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Signer {
+    /// The key of a rotation that the part records.
+    #[error(
+        "the key {0} did, to which this part says that the log's key was rotated; if your own source says the same, the \
+         policy file needs it"
+    )]
+    Rotated(KeyId),
+    /// Lines in the log's name, each with the hash by which a note hints at its key.
+    #[error(
+        "lines in the log's name hint at {}; a key that the policy file does not know yet, or anybody's: ask your own \
+         source for a rotation to it", hints(.0)
+    )]
+    Hinted(Vec<String>),
+}
+
+fn hints(hashes: &[String]) -> String {
+    let hashes: Vec<_> = hashes.iter().map(|hash| format!("key hash {hash}")).collect();
+    if hashes.is_empty() { "no key".to_owned() } else { hashes.join(", ") }
+}
+
+impl Signer {
+    /// Of a note that no key of the policy signed; `known` are the keys that the lines record beside.
+    fn of(note: &CheckpointNote, known: &[LogKey]) -> Self {
+        let (text, name) = (note.note().text(), note.claim().origin.as_str());
+        let plain = note.note().signatures().iter();
+        // A cosignature has a time before it.
+        let plain =
+            plain.filter(|one| one.name.as_str() == name && one.signature.len() == SIGNATURE);
+        let plain: Vec<_> = plain.collect();
+        let signed = |key: &&LogKey| plain.iter().any(|one| one.verifies(text, name, &key.key));
+        match known.iter().find(signed) {
+            Some(key) => Self::Rotated(key.key.id()),
+            None => Self::Hinted(plain.iter().map(|one| hex::encode(one.key_hash)).collect()),
+        }
+    }
+}
+
+/// Bytes of a plain signature.
+const SIGNATURE: usize = 64;
+
 /// No further rotation that the policy lacks is read on with: a log has few, and a thief of a key can record any number.
 /// What comes after them is judged by the policy alone.
 const MOST_ANNOUNCED: u32 = 64;
 
 /// What was read so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct KeyStory {
     /// By role and witness: the key of the last recorded rotation.
+    #[serde(with = "pairs")]
     in_force: BTreeMap<(KeyRole, Option<String>), PublicKey>,
     /// A checkpoint that no key of the policy signed, until the log is read.
     unbelieved: Option<CheckpointNote>,
@@ -267,6 +311,15 @@ impl Verifier {
         }
     }
 
+    /// As [`Self::announce`] leaves it, from what was written down.
+    pub(super) fn restore_judge(&mut self) {
+        if let Some(policy) = &self.keys.announced {
+            let mut log = self.judge.log().clone();
+            log.writers.clone_from(&policy.writers);
+            self.judge = Arc::new(Judge::new(log));
+        }
+    }
+
     pub(super) fn weakened(&mut self) -> Vec<Weakened> {
         let weakened = std::mem::take(&mut self.keys.weakened);
         if !weakened.is_empty() {
@@ -298,6 +351,12 @@ impl Verifier {
             }
             Some(Err(_)) | None => (None, Some(CheckpointError::Unsigned)),
         };
+        if self.scope != Scope::Log {
+            let known = self.keys.announced.as_ref().map(|policy| policy.keys.as_slice());
+            let signer = Signer::of(&note, known.unwrap_or_default());
+            self.add(None, None, None, Fault::UnknownSigner(signer));
+            return;
+        }
         if let Some(error) = fault {
             self.add(None, None, None, Fault::Checkpoint(error));
         }

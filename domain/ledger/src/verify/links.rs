@@ -6,7 +6,7 @@ use crate::judge::Judge;
 use std::collections::BTreeMap;
 
 /// How many sequences have been lost so far, by what is known about them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Lost {
     /// Named by the policy file.
     pub(super) declared: u64,
@@ -35,14 +35,14 @@ pub(super) enum Link {
     Open { expected: u64, found: u64 },
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 struct Seen {
     head: Head,
     lost: Lost,
 }
 
 /// The head of every aggregate, and what had been lost by then.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Links {
     seen: BTreeMap<String, Seen>,
     /// Lost sequences that already explain a missing version: one message is one version.

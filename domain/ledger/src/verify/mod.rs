@@ -18,6 +18,7 @@ mod order;
 mod proofs;
 mod report;
 mod sealing;
+mod snapshot;
 mod times;
 
 pub use evidence::{
@@ -25,8 +26,9 @@ pub use evidence::{
 };
 pub use expected::Expected;
 pub use fault::{Fault, Severity};
-pub use keys::{Entries, RecordedRotationError};
+pub use keys::{Entries, RecordedRotationError, Signer};
 pub use report::{Caveat, Finding, LISTED_FINDINGS, Report, Sealed, Verdict, Weakened};
+pub use snapshot::Snapshot;
 pub use times::{Bounds, CLOCK_TOLERANCE_SECONDS, SealedTime, Times};
 
 use crate::bundle::Scope;
@@ -45,16 +47,22 @@ use order::{Disorder, Order};
 use proofs::Proofs;
 use report::Findings;
 use sealing::Sealing;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use times::Clocks;
 use trust::encoding::Sha256Digest;
 
 /// A verification under way. A clone goes on from the same place, so that a long one can be taken up again.
-#[derive(Debug, Clone)]
+/// Written down ([`Snapshot`]), another process can go on with it, too.
+#[derive(Debug, Clone, Serialize)]
 pub struct Verifier {
+    // What is trusted is never written down: a reader has it already.
+    #[serde(skip)]
     judge: Arc<Judge>,
+    #[serde(skip)]
     policy: LogPolicy,
+    #[serde(skip)]
     gaps: BTreeSet<u64>,
     scope: Scope,
     tree_size: Option<u64>,

@@ -1,5 +1,7 @@
 //! Whether the lines of a log come in the order of their sequences, and which line to blame if not.
 
+use serde::{Deserialize, Serialize};
+
 /// What is wrong with the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disorder {
@@ -10,7 +12,7 @@ pub(super) enum Disorder {
 }
 
 /// A step forward over missing sequences that the next line will confirm, or show to be a wrong number.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Jump {
     line: u64,
     from: u64,
@@ -18,7 +20,7 @@ struct Jump {
 }
 
 /// The place in the log.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Order {
     last: u64,
     jump: Option<Jump>,

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use crate::hash::CommitHash;
 use crate::tree::{Inclusion, ProofError, ProofLine, TreeHead};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How many proofs may wait for their line: they come in the order of the lines, so that one is enough for an honest
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 const WAITING: usize = 1_024;
 
 /// Proofs whose line has not come yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Proofs {
     head: TreeHead,
     /// Whether a line without a proof is a finding.

@@ -8,7 +8,7 @@ use crate::hash::CommitHash;
 use crate::name::Origin;
 use crate::tree::NodeHash;
 use serde::ser::SerializeStruct as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::error::Error;
 use std::fmt::{self, Write as _};
 
@@ -94,7 +94,7 @@ impl Serialize for Finding {
 }
 
 /// What a verdict does not cover.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Caveat {
     /// No checkpoint: what is cut off or left out leaves no trace once the lines are renumbered, because a commit signs
@@ -136,7 +136,7 @@ impl fmt::Display for Caveat {
 }
 
 /// The checkpoint that a record was compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
     /// Number of leaves: the last sequence that it seals.
     pub size: u64,
@@ -151,7 +151,7 @@ pub struct Sealed {
 }
 
 /// A time in which a stream of the log was weak, as the log itself records it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weakened {
     /// The stream.
     pub stream: String,
@@ -253,9 +253,11 @@ impl Report {
 }
 
 /// Gathers findings, in bounded memory.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(super) struct Findings {
+    #[serde(with = "whole")]
     tampering: Vec<Finding>,
+    #[serde(with = "whole")]
     incompleteness: Vec<Finding>,
     tampering_count: u64,
     incompleteness_count: u64,
@@ -293,5 +295,26 @@ impl Findings {
         self.incompleteness.sort_by_key(|finding| finding.sequence.unwrap_or(u64::MAX));
         self.tampering.append(&mut self.incompleteness);
         self.tampering
+    }
+}
+
+/// Findings with their faults, to be read back; a [`Report`] only tells of them.
+mod whole {
+    use super::{Deserialize as _, Deserializer, Fault, Finding, Serializer};
+
+    type Parts = (Option<u64>, Option<u64>, Option<String>, Fault);
+
+    pub(super) fn serialize<S: Serializer>(list: &[Finding], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(
+            list.iter()
+                .map(|Finding { line, sequence, subject, fault }| (line, sequence, subject, fault)),
+        )
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Finding>, D::Error> {
+        let finding = |(line, sequence, subject, fault)| Finding { line, sequence, subject, fault };
+        Ok(Vec::<Parts>::deserialize(from)?.into_iter().map(finding).collect())
     }
 }

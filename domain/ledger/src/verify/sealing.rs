@@ -3,10 +3,11 @@
 use super::fault::Fault;
 use crate::hash::CommitHash;
 use crate::tree::{NodeHash, Tree, TreeHead};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whose checkpoint a root is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Seal {
     /// The one that seals what is verified.
     Own,
@@ -17,7 +18,7 @@ pub(super) enum Seal {
 }
 
 /// A tree that grows with the lines until the last root is compared, then rests.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Sealing {
     tree: Tree,
     /// The largest size at which every root that was compared up to there agreed.

@@ -6,7 +6,7 @@
 //! seal what it takes in. Clocks that contradict each other prove no tampering, and the report says so.
 
 use crate::checkpoint::VerifiedCheckpoint;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trust::encoding::Timestamp;
 
@@ -14,7 +14,7 @@ use trust::encoding::Timestamp;
 pub const CLOCK_TOLERANCE_SECONDS: u64 = 120;
 
 /// When a message was taken in, unix seconds, as far as checkpoints say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// Not before that, if a checkpoint is known that does not seal it yet.
     pub not_before: Option<u64>,
@@ -35,7 +35,7 @@ impl Bounds {
 }
 
 /// The times of one checkpoint that the policy believes, unix seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedTime {
     /// Number of leaves.
     pub size: u64,
@@ -46,7 +46,7 @@ pub struct SealedTime {
 }
 
 /// What the checkpoints say about time, and how much of the log contradicts it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// The checkpoints, the smallest first.
     pub checkpoints: Vec<SealedTime>,
@@ -82,10 +82,11 @@ impl SealedTime {
 }
 
 /// Gathers the times; the checkpoints come before the lines.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Clocks {
     times: Times,
     /// By size: bounds of the sequences up to it and after the size before.
+    #[serde(skip)]
     bounds: Option<BTreeMap<u64, Bounds>>,
 }
 

@@ -6,8 +6,8 @@ use crate::workbench::{Bundle, GOLDEN_SEED, Workbench, id};
 use crate::world::{codes, first, grown, with_checkpoint};
 use anyhow::Context as _;
 use countersign_ledger::{
-    Caveat, Checkpoint, Fault, KeyRole, KeyRotation, LogKey, Report, SignedRotation, Sizes,
-    Verdict, Writer, cosign, verify_bundle,
+    Caveat, Checkpoint, CheckpointNote, Fault, KeyRole, KeyRotation, LogKey, Report, Scope,
+    SignedRotation, Sizes, Verdict, Writer, cosign, verify_bundle,
 };
 use serde_json::{Value, json};
 use trust::keys::PrivateKey;
@@ -73,11 +73,15 @@ fn rotated_log_key() -> anyhow::Result<(SealedLog, Bundle)> {
 }
 
 fn sealed_by(log: &SealedLog, key: &PrivateKey) -> anyhow::Result<Bundle> {
+    Ok(with_checkpoint(log.whole()?, &note_by(log, key)?))
+}
+
+fn note_by(log: &SealedLog, key: &PrivateKey) -> anyhow::Result<CheckpointNote> {
     let (head, sealed_at) = (log.head(), SEALED + log.head().size);
     let mut note = Checkpoint::new(log.bench.origin.clone(), &head).seal(key, sealed_at)?;
     let text = note.note().text().to_owned();
     note.add(cosign(&text, &"witness.example".parse()?, &witness_key(), sealed_at + 1))?;
-    Ok(with_checkpoint(log.whole()?, &note))
+    Ok(note)
 }
 
 fn keys_up_to(last: Option<u64>, from: u64) -> Vec<LogKey> {
@@ -127,6 +131,29 @@ fn attack_13_a_log_key_rotation_that_the_policy_lacks_is_incomplete_and_names_th
     policy.logs[0].keys = serde_json::from_str(&format!("[{keys}]")).unwrap();
     let shard = &log.bench.shard;
     assert_eq!(verify_bundle(&bundle, &policy, shard, None).unwrap().verdict, Verdict::Intact);
+}
+
+/// A part cannot show that a key was not revoked since: it is not believed, and says what to ask for.
+#[test]
+fn attack_13_a_part_under_a_key_that_the_policy_lacks_names_the_key() {
+    let (log, _) = rotated_log_key().unwrap();
+    let note = note_by(&log, &new_log_key()).unwrap();
+    let told = |part: Bundle| {
+        let report = log.verify(&with_checkpoint(part, &note)).unwrap();
+        assert!(codes(&report).contains(&"checkpoint_unsigned"), "{:?}", codes(&report));
+        assert_eq!((report.exit_code(), report.sealed.as_ref()), (7, None));
+        let unsigned = report.findings.iter().find(|it| it.fault.code() == "checkpoint_unsigned");
+        unsigned.unwrap().to_string()
+    };
+    // Lines of another key in another name, and times before a signature, are no hint.
+    let hint = note.note().signatures()[0].key_hash;
+    let without = told(log.range(1, 10).unwrap());
+    let expected = format!("hint at key hash {}; a key that the policy", hex::encode(hint));
+    assert!(without.contains(&expected), "{without}");
+    let scope = Scope::Range { from: 1, to: AFTER };
+    let with = told(log.part(&scope, |line| line.sequence <= AFTER).unwrap());
+    let expected = format!("the key {} did, to which this part says", new_log_key().public().id());
+    assert!(with.contains(&expected), "{with}");
 }
 
 /// The new key signed another tree than the log's: that the policy lacks the rotation excuses nothing.

@@ -1,6 +1,7 @@
 //! Makes logs, bundles and policies for the tests: everything follows from fixed seeds.
 #![allow(dead_code, reason = "each test file uses its own part of the workbench")]
 
+pub mod resumed;
 pub mod sealed;
 pub mod tiles;
 
@@ -8,9 +9,9 @@ use anyhow::Context as _;
 use countersign_ledger::policy::POLICY_FORMAT;
 use countersign_ledger::{
     Actor, ActorKind, AggregateRef, Auth, BlobRef, BundleSource, CommandRef, Commit, CommitHash,
-    Condemned, Entry, EntryKind, Envelope, EventEntry, Head, IdText, Line, LogIdentity, LogPolicy,
-    Manifest, Origin, Policy, Report, RequestDigest, SignedCommit, Slug, Stored, Writer, blob_file,
-    judge, verify_bundle,
+    Condemned, Entry, EntryKind, Envelope, EventEntry, Head, IdText, Kept, Line, LogIdentity,
+    LogPolicy, Manifest, Origin, Policy, Report, RequestDigest, SignedCommit, Slug, Stored, Writer,
+    blob_file, judge,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -221,11 +222,12 @@ impl Workbench {
     }
 
     pub fn verify(&self, bundle: &Bundle) -> anyhow::Result<Report> {
-        Ok(verify_bundle(bundle, &self.policy(), &self.shard, None)?)
+        resumed::verify(bundle, &self.policy(), &self.shard, &Kept::default())
     }
 
     pub fn verify_against(&self, bundle: &Bundle, earlier: &Bundle) -> anyhow::Result<Report> {
-        Ok(verify_bundle(bundle, &self.policy(), &self.shard, Some(earlier))?)
+        let kept = Kept { bundle: Some(earlier), ..Kept::default() };
+        resumed::verify(bundle, &self.policy(), &self.shard, &kept)
     }
 }
 

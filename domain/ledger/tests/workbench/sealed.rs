@@ -1,12 +1,12 @@
 //! A log under a checkpoint, whole and in parts.
 
 use super::tiles::{Tiles, grown_with};
-use super::{Bundle, Workbench, id};
+use super::{Bundle, Workbench, id, resumed};
 use anyhow::Context as _;
 use countersign_ledger::tree::inclusion_proof;
 use countersign_ledger::{
     Checkpoint, CheckpointNote, CommitHash, Kept, Line, Manifest, NodeHash, Policy, ProofLine,
-    Report, Scope, TreeHead, VerifiedCheckpoint, Witness, cosign, verify_bundle_against,
+    Report, Scope, TreeHead, VerifiedCheckpoint, Witness, cosign,
 };
 use std::collections::BTreeMap;
 use trust::keys::PrivateKey;
@@ -121,7 +121,7 @@ impl SealedLog {
     }
 
     pub fn verify_against(&self, bundle: &Bundle, kept: &Kept<'_>) -> anyhow::Result<Report> {
-        Ok(verify_bundle_against(bundle, &self.policy, &self.bench.shard, kept)?)
+        resumed::verify(bundle, &self.policy, &self.bench.shard, kept)
     }
 }
 
