@@ -4,6 +4,7 @@ use crate::condemn::{Commit, Condemned, Head, Reason, Stored, follows};
 use crate::hash::CommitHash;
 use crate::judge::Judge;
 use std::collections::BTreeMap;
+use trust::encoding::Sha256Digest;
 
 /// How many sequences have been lost so far, by what is known about them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,7 +45,8 @@ struct Seen {
 /// The head of every aggregate, and what had been lost by then.
 #[derive(Debug, Default, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Links {
-    seen: BTreeMap<String, Seen>,
+    /// By the digest of the subject, which takes less room than subjects do.
+    seen: BTreeMap<Sha256Digest, Seen>,
     /// Lost sequences that already explain a missing version: one message is one version.
     used: u64,
 }
@@ -63,18 +65,24 @@ impl Links {
         (hash, lost): (CommitHash, Lost),
     ) -> Result<(Commit, Link), Condemned> {
         let commit = judge.alone_hashed(stored, hash)?;
-        let link = self.link(stored.subject, &commit, lost).map_err(|reason| Condemned {
+        let subject = Sha256Digest::of(stored.subject.as_bytes());
+        let link = self.link(&subject, &commit, lost).map_err(|reason| Condemned {
             sequence: stored.sequence,
             subject: stored.subject.to_owned(),
             hash: commit.hash,
             reason,
         })?;
         let head = Head { version: commit.envelope.version, hash: commit.hash };
-        self.seen.insert(stored.subject.to_owned(), Seen { head, lost });
+        self.seen.insert(subject, Seen { head, lost });
         Ok((commit, link))
     }
 
-    fn link(&mut self, subject: &str, commit: &Commit, lost: Lost) -> Result<Link, Reason> {
+    fn link(
+        &mut self,
+        subject: &Sha256Digest,
+        commit: &Commit,
+        lost: Lost,
+    ) -> Result<Link, Reason> {
         let seen = self.seen.get(subject).copied();
         let reason = match follows(seen.map(|seen| seen.head), &commit.envelope) {
             Ok(()) => return Ok(Link::Closed),
