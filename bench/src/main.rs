@@ -10,6 +10,7 @@ mod catch_up;
 mod figures;
 mod growth;
 mod history;
+mod holding;
 mod http;
 mod locks;
 mod machine;
@@ -19,6 +20,7 @@ mod plan;
 mod platform;
 mod postgres_es;
 mod projection;
+mod proof;
 mod raw_jetstream;
 mod report;
 mod sealing;
@@ -82,12 +84,19 @@ struct Arguments {
     /// Write docs/figures.md also from a quick run; a whole run writes it anyway.
     #[arg(long, conflicts_with = "measurements")]
     write: bool,
+    /// Verify so many aggregates, print the bytes that this process holds then, and end.
+    #[arg(long, hide = true)]
+    hold_aggregates: Option<u64>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     chassis::process::install_crypto();
     let arguments = Arguments::parse();
+    if let Some(aggregates) = arguments.hold_aggregates {
+        output::value(holding::hold(aggregates)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
     let servers = devkit::preflight::setup(progress).await?;
     let mut machine = Machine::here(&servers)?;

@@ -19,6 +19,11 @@ pub fn progress(line: &str) {
     eprintln!("bench: {line}");
 }
 
+/// Prints a number for the process that asked.
+pub fn value(value: u64) {
+    println!("{value}");
+}
+
 /// Shows a report.
 pub fn show(report: &Report, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {

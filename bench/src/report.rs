@@ -86,6 +86,8 @@ pub enum Target {
     OfPeer(f64),
     /// This many times its peer.
     TimesPeer(f64),
+    /// Less than this in its unit.
+    Below(f64),
     /// Milliseconds of its p99.
     P99Below(f64),
 }
@@ -173,6 +175,7 @@ impl Figure {
                 (format!(">= {:.0} % of the peer", part * 100.0), ratio >= part)
             }
             Target::TimesPeer(times) => (format!(">= {times}x the peer"), ratio >= times),
+            Target::Below(most) => (format!("< {} {}", shown(most), self.unit), self.median < most),
             Target::P99Below(most) => {
                 (format!("p99 < {most} ms"), self.p99_ms.is_some_and(|p99| p99 < most))
             }

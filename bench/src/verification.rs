@@ -1,9 +1,11 @@
 //! The verifier: one thread reads the lines of a bundle, as `countersign audit verify` does.
 
 use crate::history::History;
+use crate::holding;
 use crate::output::progress;
 use crate::plan::Plan;
-use crate::report::Figure;
+use crate::proof;
+use crate::report::{Figure, Target};
 use crate::servers::{identity, writer};
 use crate::statistics::rate;
 use devkit::stack::SHARD;
@@ -21,7 +23,10 @@ const UNIT: &str = "commits/s per core";
 /// Every run verifies the same lines from the start.
 pub async fn measure(plan: &Plan) -> anyhow::Result<Vec<Figure>> {
     let (runs, count) = (plan.runs, plan.verified);
-    tokio::task::spawn_blocking(move || verify(runs, count)).await?
+    let mut figures = tokio::task::spawn_blocking(move || verify(runs, count)).await??;
+    figures.extend(proof::measure(plan).await?);
+    figures.extend(holding::measure(plan).await?);
+    Ok(figures)
 }
 
 fn verify(runs: usize, count: usize) -> anyhow::Result<Vec<Figure>> {
@@ -64,7 +69,8 @@ fn verify(runs: usize, count: usize) -> anyhow::Result<Vec<Figure>> {
     let configuration = format!("one thread, lines of {bytes} bytes in memory, every signature");
     let figure = Figure::of(NAME, "lines of commits.ndjson", configuration, (&ours, UNIT), n);
     let peer = Figure::of(NAME, "", "", (&floor, UNIT), n).median;
-    Ok(vec![figure.against("only its Ed25519 signatures, one by one", peer)])
+    let figure = figure.against("only its Ed25519 signatures, one by one", peer);
+    Ok(vec![figure.should(Target::AtLeast(50_000.0))])
 }
 
 fn signatures(signed: &[(CommitHash, NamedSignature)]) -> anyhow::Result<f64> {
@@ -76,7 +82,8 @@ fn signatures(signed: &[(CommitHash, NamedSignature)]) -> anyhow::Result<f64> {
     Ok(rate(u64::try_from(count)?, started.elapsed()))
 }
 
-fn policy() -> anyhow::Result<Policy> {
+/// The policy of the logs that are made here.
+pub fn policy() -> anyhow::Result<Policy> {
     let log = identity()?;
     let log = LogPolicy {
         origin: log.origin,
