@@ -187,9 +187,8 @@ impl Asker {
     fn own_line(&self, text: &str, note: &CheckpointNote) -> Option<NoteSignature> {
         let (name, key) = (self.config.name.as_str(), &self.config.spki);
         let lines = text.split('\n').filter_map(|line| line.parse::<NoteSignature>().ok());
-        let mut own = lines.filter(|line| {
-            cosigned_at(line, note.note().text(), name, key).is_some_and(|time| time > 0)
-        });
+        let mut own =
+            lines.filter(|line| cosigned_at(line, note.note().text(), name, key).is_some());
         own.next()
     }
 
