@@ -20,6 +20,8 @@ use trust::keys::PrivateKey;
 const NAME: &str = "log-keys";
 /// Far beyond what this log seals.
 const FROM: &str = "1000000";
+/// Where a commit says what its first event is.
+const KIND: &str = "/events/0/type";
 
 fn text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().context("not UTF-8")
@@ -51,9 +53,10 @@ async fn refused(by: &CommandLine, words: &[&str]) -> anyhow::Result<Option<Stri
     Ok(answered.refusal())
 }
 
-fn kinds(commits: &Value) -> Vec<&str> {
-    let commits = commits.as_array().map(Vec::as_slice).unwrap_or_default();
-    commits.iter().filter_map(|commit| commit["events"][0]["type"].as_str()).collect()
+/// What stands in the commits of a member of the answer.
+fn told<'a>(answer: &'a Value, member: &str, of_each: &str) -> Vec<&'a Value> {
+    let commits = answer.get(member).and_then(Value::as_array);
+    commits.into_iter().flatten().filter_map(|commit| commit.pointer(of_each)).collect()
 }
 
 #[tokio::test]
@@ -114,16 +117,17 @@ async fn read_back(
     let (bundle, policy) = (text(&bundle)?, text(&platform.card.verify_policy)?);
     auditor.run(&["audit", "export", "--out", bundle]).await?;
     let words = ["audit", "timeline", change, "--bundle", bundle, "--policy", policy];
-    let told = auditor.call(&[&words[..], &["-o", "json"]].concat()).await?;
-    assert_eq!(told.code, 8, "the policy lacks a rotation: {}", told.err);
-    let value: Value = serde_json::from_str(&told.out)?;
-    assert_eq!(kinds(&value["log"]), ["log.key_rotated", "log.key_revoked"], "{}", told.out);
-    let found = value["log"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let found = found.iter().filter_map(|commit| commit["sequence"].as_u64());
-    assert_eq!(found.collect::<Vec<_>>(), sequences);
-    assert!(!kinds(&value["commits"]).iter().any(|kind| kind.starts_with("log.")));
-    let findings = value["verification"]["record"]["findings"].to_string();
-    assert!(findings.contains("rotation_unknown"), "{findings}");
+    let answered = auditor.call(&[&words[..], &["-o", "json"]].concat()).await?;
+    assert_eq!(answered.code, 8, "the policy lacks a rotation: {}", answered.err);
+    let value: Value = serde_json::from_str(&answered.out)?;
+    let kinds = told(&value, "log", KIND);
+    assert_eq!(kinds, ["log.key_rotated", "log.key_revoked"], "{}", answered.out);
+    assert_eq!(told(&value, "log", "/sequence"), sequences);
+    let of_the_change = told(&value, "commits", KIND);
+    let is_the_logs = |kind: &&Value| kind.as_str().is_some_and(|kind| kind.starts_with("log."));
+    assert!(!of_the_change.is_empty() && !of_the_change.iter().any(is_the_logs));
+    let findings = value.pointer("/verification/record/findings").map(Value::to_string);
+    assert!(findings.is_some_and(|found| found.contains("rotation_unknown")), "{}", answered.out);
     let table = auditor.call(&words).await?;
     for line in [
         format!("log.key_rotated: log key, from {FROM} on"),

@@ -48,6 +48,7 @@ impl Between {
             .with_state(between.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         witness.reached_at(format!("http://{}", listener.local_addr()?));
+        #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(between)
     }
