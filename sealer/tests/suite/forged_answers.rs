@@ -4,13 +4,10 @@
 use crate::witness::{Witness, policy_with};
 use crate::witnessed::{PATIENCE, shown, stops, until_shown};
 use crate::world::World;
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::{get, post};
-use ledger::witness::SIZE_CONTENT_TYPE;
+use anyhow::Context as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 /// What is answered in place of the witness: a status and a body.
 type Forged = Option<(u16, String)>;
@@ -42,15 +39,58 @@ impl Between {
             shown: Arc::new(Mutex::new(shown)),
             refused: Arc::default(),
         };
-        let router = Router::new()
-            .route("/add-checkpoint", post(add))
-            .route("/{hash}/checkpoint", get(checkpoint))
-            .with_state(between.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
         witness.reached_at(format!("http://{}", listener.local_addr()?));
+        let serving = between.clone();
         #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A sealer that is killed breaks off; the next one connects anew.
+                serving.answer(stream).await.ok();
+            }
+        });
         Ok(between)
+    }
+
+    /// One request and one answer.
+    async fn answer(&self, mut stream: TcpStream) -> anyhow::Result<()> {
+        let mut read = Vec::new();
+        let (head, body) = loop {
+            anyhow::ensure!(stream.read_buf(&mut read).await? > 0, "it broke off");
+            let text = String::from_utf8_lossy(&read).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok()
+            });
+            if body.len() >= length.unwrap_or_default() {
+                break (head.to_owned(), body.to_owned());
+            }
+        };
+        let path = head.split(' ').nth(1).context("a path")?;
+        let (status, text) = self.decided(path, body).await;
+        let length = text.len();
+        let head =
+            format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(text.as_bytes()).await?;
+        Ok(stream.shutdown().await?)
+    }
+
+    async fn decided(&self, path: &str, body: String) -> (u16, String) {
+        let url = format!("{}{path}", self.witness);
+        let (forged, request) = if path == "/add-checkpoint" {
+            (locked(&self.refusal), self.http.post(url).body(body))
+        } else {
+            (locked(&self.shown), self.http.get(url))
+        };
+        if let Some(forged) = forged {
+            if path == "/add-checkpoint" {
+                set(&self.refused, self.refused() + 1);
+            }
+            return forged;
+        }
+        let Ok(answer) = request.send().await else { return (502, String::new()) };
+        (answer.status().as_u16(), answer.text().await.unwrap_or_default())
     }
 
     fn tell(&self, refusal: Forged, shown: Forged) {
@@ -63,40 +103,6 @@ impl Between {
     fn refused(&self) -> u32 {
         locked(&self.refused)
     }
-}
-
-type Answer = (StatusCode, HeaderMap, String);
-
-fn forged((status, body): (u16, String)) -> Answer {
-    let mut headers = HeaderMap::new();
-    if let Ok(kind) = SIZE_CONTENT_TYPE.parse() {
-        headers.insert(header::CONTENT_TYPE, kind);
-    }
-    (StatusCode::from_u16(status).unwrap_or_default(), headers, body)
-}
-
-async fn passed(request: reqwest::RequestBuilder) -> Answer {
-    let Ok(answer) = request.send().await else { return forged((502, String::new())) };
-    let status = answer.status().as_u16();
-    forged((status, answer.text().await.unwrap_or_default()))
-}
-
-async fn add(State(between): State<Between>, body: Bytes) -> Answer {
-    if let Some(refusal) = locked(&between.refusal) {
-        set(&between.refused, between.refused() + 1);
-        return forged(refusal);
-    }
-    passed(between.http.post(format!("{}/add-checkpoint", between.witness)).body(body)).await
-}
-
-async fn checkpoint(
-    State(between): State<Between>,
-    axum::extract::Path(hash): axum::extract::Path<String>,
-) -> Answer {
-    if let Some(shown) = locked(&between.shown) {
-        return forged(shown);
-    }
-    passed(between.http.get(format!("{}/{hash}/checkpoint", between.witness))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
