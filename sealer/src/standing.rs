@@ -89,15 +89,13 @@ pub enum Refused {
     },
     /// A witness has seen another history.
     #[error(
-        "witness {witness} answers {status} to the checkpoint of size {sealed}: it cosigned another history, a fork"
+        "witness {witness} shows another root of size {size} than this log has: it cosigned another history, a fork"
     )]
     WitnessContradicts {
         /// Its name.
         witness: String,
-        /// The size of the checkpoint that it was asked about.
-        sealed: u64,
-        /// Its answer, 409 or 422.
-        status: u16,
+        /// The size of the checkpoint that it cosigned last.
+        size: u64,
     },
     /// The archive failed.
     #[error("the archive cannot be used")]

@@ -25,7 +25,8 @@ pub enum AuditVerb {
     TargetQuery,
     /// Show an aggregate as it was at any sequence or time, or what changed between two.
     Replay(ReplayArguments),
-    /// Tell one change from the evidence, and what stands behind it.
+    /// Tell one change from the evidence, what the log recorded about its streams and keys meanwhile, and what stands
+    /// behind it.
     Timeline(TimelineArguments),
 }
 

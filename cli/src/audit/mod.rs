@@ -16,6 +16,7 @@ mod executions;
 mod export;
 mod hash_runs;
 mod kept;
+mod meanwhile;
 mod objection;
 mod origin;
 mod part;
@@ -319,11 +320,11 @@ async fn timeline(
     let evidence = Evidence::of((bundle.as_deref(), archive), global, output, log, &scope).await?;
     let source = evidence.source.as_ref();
     let conclusion = verify::verify(source, &policy, &shard, &Kept::default())?;
-    let commits = timeline::of_change(&change, source, &policy, &conclusion, &shard)?;
-    if commits.is_empty() {
+    let told = timeline::of_change(&change, source, &policy, &conclusion, &shard)?;
+    if told.commits.is_empty() {
         return Err(CliError::NoSuchAggregate(change.to_string()));
     }
-    timeline::show(&change, &commits, &conclusion, output)?;
+    timeline::show(&change, &told, &conclusion, output)?;
     Ok(conclusion.exit())
 }
 

@@ -49,6 +49,8 @@ pub enum Severity {
     Problem,
     /// Somebody should look.
     Warning,
+    /// It is not as it should be, and whoever runs it has said so: nothing is to be done.
+    Note,
     /// It is as it should be.
     Ok,
 }
@@ -71,6 +73,7 @@ impl Severity {
         match self {
             Self::Problem => "problem",
             Self::Warning => "warning",
+            Self::Note => "note",
             Self::Ok => "ok",
         }
     }
@@ -80,6 +83,11 @@ impl Finding {
     /// As it should be.
     pub fn ok(code: &'static str, sentence: impl Into<String>) -> Self {
         Self { code, severity: Severity::Ok, sentence: sentence.into(), mend: None }
+    }
+
+    /// Known, and nothing is to be done.
+    pub fn note(code: &'static str, sentence: impl Into<String>) -> Self {
+        Self { code, severity: Severity::Note, sentence: sentence.into(), mend: None }
     }
 
     /// Somebody should look.

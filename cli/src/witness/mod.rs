@@ -33,8 +33,9 @@ use trust::keys::PublicKey;
 #[derive(Debug, Clone, Args)]
 #[command(
     after_help = "It speaks plain HTTP: put a reverse proxy with TLS before it to show it to the world. Nothing that \
-                  passes is secret, and no cosignature can be forged. But a refusal is not signed: who sits between can stop a \
-                  sealer with one.\n\n\
+                  passes is secret, and no cosignature can be forged. A refusal is not signed: who sits between can delay a \
+                  quorum with one. A sealer stops only at the note that GET /<SHA-256 of the origin>/checkpoint \
+                  shows: let it through.\n\n\
                   Never restore the state from a backup, never run two of one key, and never empty the folder: a \
                   witness that forgot what it cosigned can be led onto a fork. Make a new key instead."
 )]

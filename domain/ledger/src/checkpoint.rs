@@ -6,7 +6,7 @@
 //! Whom to believe comes from the policy alone: [`CheckpointNote::verify`] takes origin, keys and witnesses from it
 //! (a note that names its own key or origin proves nothing: CVE-2022-39199).
 
-use crate::cosignature::{cosign, cosigned_at};
+use crate::cosignature::{cosign, cosigned_at, is_time};
 use crate::interval::LogKey;
 use crate::name::Origin;
 use crate::note::{KeyName, Note, NoteError, NoteSignature, SignatureKind};
@@ -132,6 +132,9 @@ impl Checkpoint {
         key: &PrivateKey,
         unix_seconds: u64,
     ) -> Result<CheckpointNote, CheckpointError> {
+        if !is_time(unix_seconds) {
+            return Err(CheckpointError::Untimed);
+        }
         let text = self.to_string();
         let name: KeyName = self.origin.as_str().parse()?;
         let signatures =

@@ -7,11 +7,20 @@
 use crate::note::{KeyName, NoteSignature, SignatureKind, key_hash};
 use trust::keys::{PrivateKey, PublicKey};
 
+/// The latest time that a cosignature has, Unix seconds: the format's numbers end there.
+pub const MAX_UNIX_SECONDS: u64 = (1 << 63) - 1;
+
+/// Whether a cosignature can have been made then. 0 is no time in the format.
+pub fn is_time(unix_seconds: u64) -> bool {
+    (1..=MAX_UNIX_SECONDS).contains(&unix_seconds)
+}
+
 fn message(text: &str, unix_seconds: u64) -> Vec<u8> {
     format!("cosignature/v1\ntime {unix_seconds}\n{text}").into_bytes()
 }
 
-/// Cosigns the text of a checkpoint's note. Whoever calls this has checked the checkpoint against its predecessor.
+/// Cosigns the text of a checkpoint's note. Whoever calls this has checked the checkpoint against its predecessor, and
+/// that it is a time ([`is_time`]): no reader takes another one.
 pub fn cosign(text: &str, name: &KeyName, key: &PrivateKey, unix_seconds: u64) -> NoteSignature {
     let signature = key.sign(&message(text, unix_seconds));
     NoteSignature {
@@ -33,5 +42,5 @@ pub fn cosigned_at(
     }
     let (time, signature) = signature.signature.split_first_chunk::<8>()?;
     let time = u64::from_be_bytes(*time);
-    key.verifies(&message(text, time), signature).then_some(time)
+    (is_time(time) && key.verifies(&message(text, time), signature)).then_some(time)
 }

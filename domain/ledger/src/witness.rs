@@ -10,7 +10,7 @@
 //! successor's draft; this is the released one.
 
 use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointNote};
-use crate::cosignature::{cosign, cosigned_at};
+use crate::cosignature::{cosign, cosigned_at, is_time};
 use crate::interval::LogKey;
 use crate::name::Origin;
 use crate::note::{KeyName, MAX_NOTE_BYTES, Note, NoteSignature, SignatureKind, key_hash};
@@ -328,7 +328,7 @@ pub fn decide(
     follows(&last, &head, &request.proof)?;
     // A clock that was put back must not make a later word sound older than an earlier one.
     let unix_seconds = now_unix_seconds.max(seen.map_or(0, |seen| seen.unix_seconds));
-    if unix_seconds == 0 {
+    if !is_time(unix_seconds) {
         return Err(Refusal::NoTime);
     }
     let cosignature =

@@ -203,6 +203,37 @@ fn a_cosignature_is_of_one_text_key_name_and_time() {
 }
 
 #[test]
+fn no_cosignature_has_a_time_of_zero_or_beyond_the_format() {
+    let (name, last) = ("w".parse::<KeyName>().unwrap(), (1 << 63) - 1);
+    for (time, is_one) in
+        [(0, false), (1, true), (last, true), (last + 1, false), (u64::MAX, false)]
+    {
+        let line = cosign("text\n", &name, &key(1), time);
+        let read = cosigned_at(&line, "text\n", "w", &key(1).public());
+        assert_eq!(read, is_one.then_some(time));
+    }
+    let (policy, head) = (policy(1).unwrap(), grown(6, 9).unwrap().0);
+    let text = sealed(&head).unwrap().note().text().to_owned();
+    let origin: KeyName = policy.origin.as_str().parse().unwrap();
+    let (witness, key_of_it) = witness(1);
+    let named: KeyName = witness.name.parse().unwrap();
+    for time in [0, last + 1] {
+        assert_eq!(
+            Checkpoint::new(policy.origin.clone(), &head).seal(&key(1), time),
+            Err(CheckpointError::Untimed)
+        );
+        // The log's own line, and a witness's.
+        let mut own = sealed(&head).unwrap();
+        own.add(cosign(&text, &origin, &key(1), time)).unwrap();
+        assert_eq!(own.verify(&policy), Err(CheckpointError::SignatureWrong(origin.clone())));
+        let mut witnessed = sealed(&head).unwrap();
+        witnessed.add(cosign(&text, &named, &key_of_it, time)).unwrap();
+        let wrong = CheckpointError::SignatureWrong(named.clone());
+        assert_eq!(witnessed.verify(&policy), Err(wrong));
+    }
+}
+
+#[test]
 fn two_roots_of_one_size_are_a_fork() {
     let policy = policy(0).unwrap();
     let one = sealed(&grown(6, 9).unwrap().0).unwrap();

@@ -6,12 +6,18 @@ import os
 import re
 
 from independent_tree import cosigned, included, key_hash, key_of, leaf, plain, roots
+from independent_verifier import Refused, is_count, is_key_name, strict_json
 
-NAME = re.compile(r"[^\s+]+")
+EMPTY = roots([])[0]
+MAX_PROOF_LINE = 4096
 
 
 class Wrong(Exception):
     """Why a checkpoint is not believed."""
+
+
+class Unsigned(Wrong):
+    """No key of the policy signed it: a recorded rotation may explain it."""
 
 
 def need(condition, why):
@@ -36,11 +42,12 @@ def parse_note(data):
         for line in lines[:-1].split("\n"):
             dash, name, body = line.split(" ")
             body = decode(body)
-            need(dash == "\u2014" and NAME.fullmatch(name) and len(body) > 4, "not a signature line")
+            need(dash == "\u2014" and is_key_name(name) and len(body) > 4, "not a signature line")
             signatures.append((name, body[:4], body[4:]))
         need(len(signatures) <= 64, "too many signatures")
         origin, size, root, *more = text.split("\n")
         need(size == str(int(size)) and all(more) and len(decode(root)) == 32, "not a checkpoint")
+        need(0 <= int(size) < 2 ** 53 and (int(size) == 0) == (decode(root) == EMPTY), "no tree has this size and root")
         return text + "\n", signatures, origin, int(size), decode(root)
     except (ValueError, UnicodeError) as error:
         raise Wrong(f"not a checkpoint: {error}") from None
@@ -58,6 +65,8 @@ def believed(data, policy):
     need(origin == policy["origin"], "another log")
     keys = [key_of(entry["spki"] if isinstance(entry, dict) else entry) for entry in policy["keys"]]
     counting = [key for entry, key in zip(policy["keys"], keys) if not isinstance(entry, dict) or covers(entry, size)]
+    if not any(plain(text, signatures, origin, key) for key in keys):
+        raise Unsigned("no key of the policy signed")
     need(any(plain(text, signatures, origin, key) for key in counting), "no key of the policy signed that counts here")
     need(any(cosigned(text, signatures, origin, key) is not None for key in counting), "no time on it")
     for name, hash, body in signatures:
@@ -83,10 +92,12 @@ def read_proofs(folder):
     if os.path.exists(path):
         with open(path, "rb") as file:
             for raw in file:
-                proof = json.loads(raw)
+                need(len(raw) <= MAX_PROOF_LINE, "a proof is too long")
+                proof = strict_json(raw.removesuffix(b"\n"))
                 members = ["sequence", "leaf_index", "tree_size", "path"]
                 need(list(proof) == members and json.dumps(proof, separators=(",", ":")).encode() + b"\n" == raw,
                      "a proof is spelled another way")
+                need(is_count(proof["sequence"]) and is_count(proof["tree_size"]), "numbers of a proof")
                 need(proof["sequence"] == proof["leaf_index"] + 1 <= proof["tree_size"], "place of a proof")
                 need(proof["sequence"] not in found, "two proofs of one sequence")
                 found[proof["sequence"]] = (proof["tree_size"], [decode(hash) for hash in proof["path"]])
@@ -102,7 +113,13 @@ def check(log, folder, policy, manifest):
         return False
     try:
         with open(path, "rb") as file:
-            size, root, is_witnessed = believed(file.read(), policy)
+            note = file.read()
+        try:
+            size, root, is_witnessed = believed(note, policy)
+        except Unsigned:
+            need(manifest["scope"] == "log", "no key of the policy signed")
+            size, root, is_witnessed = believed(note, log.keys.policy(policy))
+            log.missing.append("only a key that the log rotated to signed the checkpoint")
         if size != manifest["tree_size"]:
             log.tampering.append("checkpoint and tree_size differ")
         if not is_witnessed:
@@ -111,7 +128,7 @@ def check(log, folder, policy, manifest):
             check_root(log, size, root)
         else:
             check_proofs(log, folder, size, root)
-    except (Wrong, ValueError, TypeError, KeyError) as why:
+    except (Wrong, Refused, ValueError, TypeError, KeyError) as why:
         log.tampering.append(f"checkpoint or proofs: {why}")
         return False
     return True

@@ -129,7 +129,7 @@ def cosigned(text, signatures, name, key):
     for n, h, s in signatures:
         if n == name and h == key_hash(name, 4, key):
             time = int.from_bytes(s[:8], "big")
-            if ed25519_verifies(key, f"cosignature/v1\ntime {time}\n{text}".encode(), s[8:]):
+            if 0 < time < 2 ** 63 and ed25519_verifies(key, f"cosignature/v1\ntime {time}\n{text}".encode(), s[8:]):
                 return time
     return None
 

@@ -4,11 +4,13 @@
     independent_verifier.py BUNDLE_DIRECTORY POLICY_FILE [--shard main]
 
 Exit code 0: the record is intact. 7: tampering. 8: something is missing. 1: no verdict (not a bundle, no such log).
-Checkpoint, tree and proofs are checked in independent_sealing.py beside this file. Standard library only; the packages
-`blake3` and `cryptography` are used where they are installed.
+Checkpoint, tree and proofs are checked in independent_sealing.py beside this file, the policy in independent_policy.py,
+recorded rotations in independent_rotations.py. Standard library only; the packages `blake3` and `cryptography` are used
+where they are installed. Not known here: files that belong in no bundle.
 """
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -16,6 +18,9 @@ import re
 import sys
 
 MAX_COMMIT = 512 * 1024
+MAX_LINE = 12 * 1024 * 1024
+MAX_MANIFEST = 64 * 1024
+MAX_KEY_NAME = 255
 ZERO = "blake3:" + "0" * 64
 ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,126}")
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -23,7 +28,8 @@ WORD = re.compile(r"[a-z][a-z0-9_]{0,62}")
 HASH = re.compile(r"blake3:[0-9a-f]{64}")
 HEX = re.compile(r"[0-9a-f]{64}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
-TYPE_ID = re.compile(r"([a-z](?:[a-z_]*[a-z])?)_[0-7][0-9a-hjkmnp-tv-z]{25}")
+KEY_NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]+")
+TYPE_ID = re.compile(r"([a-z](?:[a-z_]{0,61}[a-z])?)_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
 class Refused(Exception):
@@ -136,6 +142,8 @@ BASE = decode_point(BASE_Y.to_bytes(32, "little"))
 
 
 def ed25519_verifies(public, message, signature):
+    if len(signature) != 64:
+        return False
     try:
         a, r = decode_point(public), decode_point(signature[:32])
     except Refused:
@@ -212,6 +220,21 @@ def is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def is_time(value):
+    if not matches(TIME, value):
+        return False
+    try:
+        # Python has no year 0, which has the days of 2000.
+        datetime.datetime.fromisoformat(("2000" if value[:4] == "0000" else value[:4]) + value[4:-1])
+        return True
+    except ValueError:
+        return False
+
+
+def is_key_name(value):
+    return matches(KEY_NAME, value) and len(value.encode()) <= MAX_KEY_NAME
+
+
 def is_id(value, prefix=None):
     found = TYPE_ID.fullmatch(value) if isinstance(value, str) else None
     return found is not None and prefix in (None, found.group(1))
@@ -240,23 +263,25 @@ def parse_commit(payload):
          and actor["auth"] in ("oidc", "token", "spiffe"), "actor")
     need(isinstance(c["correlation_id"], str) and isinstance(c["traceparent"], str), "trace")
     need(c["causation_id"] is None or is_id(c["causation_id"], "evt"), "causation_id")
-    need(matches(TIME, c["time"]), "time")
+    need(is_time(c["time"]), "time")
     need(isinstance(c["events"], list) and c["events"], "no events")
     for event in c["events"]:
         has(event, "id", "type", "schema", "data")
         words = event["type"].split(".") if isinstance(event["type"], str) else []
         need(is_id(event["id"], "evt") and len(words) > 1 and all(matches(WORD, word) for word in words)
-             and is_count(event["schema"]) and isinstance(event["data"], dict), "event")
+             and len(event["type"]) <= 127 and is_count(event["schema"]) and event["schema"] < 2 ** 32
+             and isinstance(event["data"], dict), "event")
     return c
 
 
 def parse_line(raw):
+    need(len(raw) <= MAX_LINE, "a line is too long")
     need(raw.endswith(b"\n"), "no newline at the end")
     line = strict_json(raw[:-1])
     need(isinstance(line, dict) and list(line) == ["sequence", "subject", "hash", "signature", "received_at", "payload"],
          "not a line's members in their order")
     need(is_count(line["sequence"]) and all(isinstance(line[name], str) for name in list(line)[1:]), "types")
-    need(matches(TIME, line["received_at"]), "received_at")
+    need(is_time(line["received_at"]), "received_at")
     need((text_of(line) + "\n").encode() == raw, "spelled another way")
     return line, unbase64(line["payload"])
 
@@ -265,7 +290,8 @@ def blob_refs(value):
     if isinstance(value, dict):
         ref = value.get("$blob")
         if len(value) == 1 and isinstance(ref, dict) and sorted(ref) == ["media_type", "sha256", "size"] \
-                and matches(HEX, ref["sha256"]):
+                and matches(HEX, ref["sha256"]) and isinstance(ref["media_type"], str) \
+                and (is_count(ref["size"]) or ref["size"] == 0 and not isinstance(ref["size"], bool)):
             yield ref["sha256"], ref["size"]
             return
         value = list(value.values())
@@ -278,12 +304,8 @@ class Log:
     """One log, read line by line."""
 
     def __init__(self, policy, shard):
-        self.origin, self.shard = policy["origin"], shard
-        self.writers = []
-        for writer in policy["writers"]:
-            spki = unbase64(writer["spki"])
-            need(spki[:12].hex() == "302a300506032b6570032100" and len(spki) == 44, "writer is no Ed25519 key")
-            self.writers.append((hashlib.sha256(spki).hexdigest(), spki[12:], writer["from_sequence"], writer["to_sequence"]))
+        from independent_rotations import Keys
+        self.origin, self.shard, self.keys = policy["origin"], shard, Keys(policy)
         self.gaps = set(policy["gaps"])
         self.last, self.heads, self.blobs = 0, {}, {}
         # Lost sequences: those that the policy names, all others, and how many already explain a missing version.
@@ -341,8 +363,10 @@ class Log:
         need(line["subject"] == subject, "subject does not agree")
         key_id, _, signature = line["signature"].partition(" ")
         signature = unbase64(signature)
-        keys = [key for id_, key, first, last in self.writers
-                if id_ == c["writer"] == key_id and first <= sequence and (last is None or sequence <= last)]
+        keys = self.keys.writers(c["writer"], sequence)
+        if not keys and self.keys.announces_its_writer(c, sequence):
+            keys = self.keys.writers(c["writer"], sequence)
+        need(key_id == c["writer"], "signed by another key")
         message = b"countersign.dev/commit-signature/v1\n" + h
         need(len(signature) == 64 and any(ed25519_verifies(key, message, signature) for key in keys), "signature is wrong")
         version, prev, declared, undeclared = self.heads.get(subject, (0, ZERO, 0, 0))
@@ -365,18 +389,24 @@ class Log:
         if sequence == 1:
             need((c["tenant"], c["aggregate"]["type"], c["events"][0]["type"]) == ("system", "log", "log.opened"),
                  "sequence 1 is not log.opened")
+        self.keys.take_in(c, self.missing)
         for event in c["events"]:
             for sha256, size in blob_refs(event["data"]):
                 need(self.blobs.setdefault(sha256, size) == size, f"blob {sha256} has two sizes")
 
 
 def main(folder, policy_file, shard):
+    # Those files import from this one. The folder of the tests stays as it is.
+    sys.dont_write_bytecode = True
+    from independent_policy import check_manifest, check_policy
     with open(policy_file, "rb") as file:
         policy = strict_json(file.read())
-    need(policy.get("format") == "countersign-policy/1", "not a policy")
+    check_policy(policy)
     with open(os.path.join(folder, "bundle.json"), "rb") as file:
-        manifest = strict_json(file.read())
-    need(manifest.get("format") == "countersign-evidence/1", "not an evidence bundle")
+        text = file.read()
+    need(len(text) <= MAX_MANIFEST, "bundle.json is too large")
+    manifest = strict_json(text)
+    check_manifest(manifest)
     logs = [log for log in policy["logs"] if log["origin"] == manifest["log"]]
     need(len(logs) == 1, "the policy does not name this log")
     log = Log(logs[0], shard)
@@ -418,8 +448,6 @@ def main(folder, policy_file, shard):
 
 
 def check_sealing(log, folder, policy, manifest):
-    # That file imports from this one. The folder of the tests stays as it is.
-    sys.dont_write_bytecode = True
     from independent_sealing import check
     return check(log, folder, policy, manifest)
 
@@ -433,7 +461,9 @@ if __name__ == "__main__":
         del arguments[at:at + 2]
     if len(arguments) != 2:
         sys.exit(__doc__)
+    # Under its own name too: the exceptions of the other files are these.
+    sys.modules["independent_verifier"] = sys.modules["__main__"]
     try:
         sys.exit(main(*arguments, shard))
-    except (Refused, OSError, KeyError, TypeError) as error:
+    except (Refused, OSError, KeyError, TypeError, ValueError) as error:
         sys.exit(f"no verdict: {error}")

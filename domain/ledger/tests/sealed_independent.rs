@@ -2,35 +2,12 @@
 
 mod workbench;
 
-use anyhow::Context as _;
 use countersign_ledger::{Checkpoint, CheckpointNote, ProofLine, TreeHead};
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use workbench::Workbench;
+use workbench::independent::both;
 use workbench::sealed::{
     SEALED, SealedLog, log_key, proofs, set_proofs, without_blobs_of, witness_key,
 };
-use workbench::{Bundle, Workbench};
-
-/// What the independent verifier says about a bundle; both must agree.
-fn both(log: &SealedLog, name: &str, bundle: &Bundle) -> anyhow::Result<u8> {
-    let root = std::env::temp_dir().join(format!("cs-sealed-{}-{name}", std::process::id()));
-    fs::create_dir_all(root.join("blobs"))?;
-    fs::write(root.join("commits.ndjson"), bundle.commits())?;
-    for (name, bytes) in &bundle.files {
-        fs::write(root.join(name), bytes)?;
-    }
-    fs::write(root.join("policy"), log.policy.encode()?)?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/independent_verifier.py");
-    let ran = Command::new("python3").arg(script).arg(&root).arg(root.join("policy")).output();
-    let output = ran.context("python3 is needed to run the independent verifier")?;
-    fs::remove_dir_all(&root)?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    let ours = log.verify(bundle)?;
-    let theirs = output.status.code().context("an exit code")?;
-    anyhow::ensure!(theirs == i32::from(ours.exit_code()), "{name}: {said} {:?}", ours.findings);
-    Ok(ours.exit_code())
-}
 
 #[test]
 fn an_independent_verifier_agrees_about_sealed_bundles() {

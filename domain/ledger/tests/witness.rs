@@ -132,8 +132,11 @@ fn a_clock_that_was_put_back_does_not_put_the_cosignatures_back() {
     let (later, _) =
         granted(Some(seen(0, 5)), &request(0, 5, 9).unwrap(), NOW - 5000).unwrap().unwrap();
     assert_eq!(later.unix_seconds, NOW - 10);
-    let never = decide(None, &request(0, 0, 5).unwrap(), &log().unwrap(), &cosigner().unwrap(), 0);
-    assert_eq!(never.err().map(|refusal| refusal.status()), Some(500));
+    for no_time in [0, 1 << 63] {
+        let (asked, log) = (request(0, 0, 5).unwrap(), log().unwrap());
+        let never = decide(None, &asked, &log, &cosigner().unwrap(), no_time);
+        assert_eq!(never.err().map(|refusal| refusal.status()), Some(500));
+    }
 }
 
 #[test]

@@ -72,6 +72,8 @@ pub struct StreamFound {
     pub first_sequence: u64,
     /// The last sequence; 0 if it never had a message.
     pub last_sequence: u64,
+    /// Sequences after the first that hold no message.
+    pub deleted: Vec<u64>,
 }
 
 /// A stream that should be there, and what stands in its place.
@@ -219,7 +221,7 @@ async fn inspect(
         let name = config.name.clone();
         let what = format!("the stream {name}");
         let subject = format!("$JS.API.STREAM.INFO.{name}");
-        let answer = ask(operator, &what, subject, &json!({})).await?;
+        let answer = ask(operator, &what, subject, &json!({"deleted_details": true})).await?;
         let found = answer.map(|answer| found(&name, &answer, &config));
         inspected.push(Inspected { name, found });
     }
@@ -228,6 +230,7 @@ async fn inspect(
 
 fn found(name: &str, answer: &Value, wanted: &Config) -> StreamFound {
     let number = |pointer| answer.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let deleted = answer.pointer("/state/deleted").and_then(Value::as_array);
     let wanted = serde_json::to_value(wanted).unwrap_or_default();
     StreamFound {
         name: name.to_owned(),
@@ -235,6 +238,7 @@ fn found(name: &str, answer: &Value, wanted: &Config) -> StreamFound {
         messages: number("/state/messages"),
         first_sequence: number("/state/first_seq"),
         last_sequence: number("/state/last_seq"),
+        deleted: deleted.into_iter().flatten().filter_map(Value::as_u64).collect(),
     }
 }
 

@@ -1,18 +1,20 @@
 //! One witness: what it is asked, and what its answers mean.
 
+use super::evidence::{Evidence, Undecided};
 use crate::config::WitnessConfig;
 use crate::pauses::Pauses;
 use crate::standing::Refused;
 use anyhow::Context as _;
 use archive::{Archive, ArchiveError};
+use ledger::note::MAX_NOTE_BYTES;
 use ledger::tree::{consistency_proof, consistency_tiles};
-use ledger::witness::{Request, read_size};
+use ledger::witness::{Request, origin_hash, read_size};
 use ledger::{CheckpointNote, NodeHash, NoteSignature, cosigned_at};
 use reqwest::{Response, StatusCode, Url};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Longest answer that is read, bytes.
+/// Longest answer to a request that is read, bytes.
 const LONGEST: usize = 16 * 1024;
 
 /// A checkpoint, and a witness's line for it.
@@ -40,10 +42,14 @@ enum Declined {
     Status(StatusCode),
     #[error("the checkpoint does not follow what the witness cosigned: it answered {0}")]
     Contradiction(StatusCode),
-    #[error("the witness's answer is longer than {LONGEST} bytes, or no text")]
+    #[error("the witness's answer is too long, or no text")]
     Unreadable,
     #[error("the witness's answer is no cosignature of its own")]
     NotItsOwn,
+    #[error("what the witness shows is no checkpoint of this log with its own cosignature")]
+    NoEvidence,
+    #[error("what the witness shows cannot be compared")]
+    Undecided(#[from] Undecided),
     #[error("the archive cannot be read")]
     Archive(#[from] ArchiveError),
     #[error("the archive holds no proof from size {from} to {to}")]
@@ -72,9 +78,7 @@ impl Asker {
             Ok(_) => self.seen = size,
             Err(Declined::OtherSize(seen)) if seen < size => self.seen = seen,
             Err(error) => {
-                if let Some(refused) = self.refused(&error, size) {
-                    return Err(refused);
-                }
+                self.check(&error, note).await?;
                 self.warn(&error, size, "what a witness saw is unknown");
             }
         }
@@ -93,23 +97,16 @@ impl Asker {
             let newest = target.borrow_and_update().clone();
             let mut is_done = true;
             if let Some(note) = newest {
-                let asked = self.cosignature(&note);
-                match stopping.run_until_cancelled(asked).await {
+                match stopping.run_until_cancelled(self.attempt(&note)).await {
                     None => return Ok(()),
-                    Some(Ok(line)) => {
+                    Some(Ok(Some(line))) => {
                         pauses = Pauses::default();
                         if cosigned.send((note, line)).await.is_err() {
                             return Ok(());
                         }
                     }
-                    Some(Err(error)) => {
-                        let size = note.claim().size;
-                        if let Some(refused) = self.refused(&error, size) {
-                            return Err(refused.into());
-                        }
-                        self.warn(&error, size, "a checkpoint is not cosigned");
-                        is_done = false;
-                    }
+                    Some(Ok(None)) => is_done = false,
+                    Some(Err(refused)) => return Err(refused.into()),
                 }
             }
             // One that is down is not asked more often because the log grows.
@@ -117,6 +114,18 @@ impl Asker {
                 () = stopping.cancelled() => return Ok(()),
                 changed = target.changed(), if is_done => if changed.is_err() { return Ok(()) },
                 () = tokio::time::sleep(pauses.longer()), if !is_done => {}
+            }
+        }
+    }
+
+    /// The cosignature; none if the witness did not give it this time.
+    async fn attempt(&mut self, note: &CheckpointNote) -> Result<Option<NoteSignature>, Refused> {
+        match self.cosignature(note).await {
+            Ok(line) => Ok(Some(line)),
+            Err(error) => {
+                self.check(&error, note).await?;
+                self.warn(&error, note.claim().size, "a checkpoint is not cosigned");
+                Ok(None)
             }
         }
     }
@@ -162,7 +171,7 @@ impl Asker {
         let body = Request::new(old, proof.to_vec(), note.clone()).to_string();
         let answer = self.http.post(self.url.clone()).body(body).send().await?;
         let status = answer.status();
-        let text = text(answer).await?;
+        let text = text(answer, LONGEST).await?;
         match status {
             StatusCode::OK => self.own_line(&text, note).ok_or(Declined::NotItsOwn),
             // A 409 without a size is v1.0.0's word for another root of the same size; later ones say 422.
@@ -178,33 +187,66 @@ impl Asker {
     fn own_line(&self, text: &str, note: &CheckpointNote) -> Option<NoteSignature> {
         let (name, key) = (self.config.name.as_str(), &self.config.spki);
         let lines = text.split('\n').filter_map(|line| line.parse::<NoteSignature>().ok());
-        let mut own = lines.filter(|line| {
-            cosigned_at(line, note.note().text(), name, key).is_some_and(|time| time > 0)
-        });
+        let mut own =
+            lines.filter(|line| cosigned_at(line, note.note().text(), name, key).is_some());
         own.next()
     }
 
-    /// Whether this answer means that signing on would be, or already was, a fork. Every proof was checked here
-    /// before it was sent: a witness that finds it wrong has cosigned another history than ours.
-    fn refused(&self, error: &Declined, sealed: u64) -> Option<Refused> {
-        let witness = self.config.name.to_string();
-        match error {
-            Declined::OtherSize(seen) if *seen > sealed => {
-                Some(Refused::WitnessAhead { witness, seen: *seen, sealed })
-            }
-            // Nothing is contradicted by the empty tree, and some witnesses do not take one.
-            Declined::Contradiction(status) if sealed > 0 => {
-                Some(Refused::WitnessContradicts { witness, sealed, status: status.as_u16() })
-            }
-            Declined::OtherSize(_)
-            | Declined::Contradiction(_)
-            | Declined::Http(_)
+    /// Refuses to go on if the answer contradicts this log and the witness shows that it cosigned another one. Every
+    /// proof was checked here before it was sent; but an answer is not signed, and one without evidence is none.
+    async fn check(&self, error: &Declined, note: &CheckpointNote) -> Result<(), Refused> {
+        let sealed = note.claim().size;
+        let is_contradiction = match error {
+            Declined::OtherSize(seen) => *seen > sealed,
+            Declined::Contradiction(_) => true,
+            Declined::Http(_)
             | Declined::Status(_)
             | Declined::Unreadable
             | Declined::NotItsOwn
+            | Declined::NoEvidence
+            | Declined::Undecided(_)
             | Declined::Archive(_)
-            | Declined::NoProof { .. } => None,
+            | Declined::NoProof { .. } => false,
+        };
+        if !is_contradiction {
+            return Ok(());
         }
+        let witness = self.config.name.to_string();
+        let why = match self.evidence(note).await {
+            Ok((evidence, Some(refused))) => {
+                let (theirs, ours) = (evidence.note(), note);
+                tracing::error!(witness, %theirs, %ours, "a witness cosigned another history");
+                return Err(refused);
+            }
+            Ok((_, None)) => "it shows a checkpoint that this log has".to_owned(),
+            Err(error) => chassis::problem::Chain(&error).to_string(),
+        };
+        // Nothing is contradicted by the empty tree, and some witnesses do not take one.
+        if sealed > 0 || matches!(error, Declined::OtherSize(_)) {
+            metrics::counter!("countersign_sealer_unproven_total", "witness" => witness.clone())
+                .increment(1);
+            tracing::error!(witness, sealed, why, "a witness claims another history without proof");
+        }
+        Ok(())
+    }
+
+    /// What the witness shows, and why this log may not go on beside it.
+    async fn evidence(
+        &self,
+        note: &CheckpointNote,
+    ) -> Result<(Evidence, Option<Refused>), Declined> {
+        let origin = &note.claim().origin;
+        let base = self.config.url.trim_end_matches('/');
+        let url = format!("{base}/{}/checkpoint", origin_hash(origin));
+        let answer = self.http.get(url).send().await?;
+        let status = answer.status();
+        if status != StatusCode::OK {
+            return Err(Declined::Status(status));
+        }
+        let text = text(answer, MAX_NOTE_BYTES).await?;
+        let evidence = Evidence::of(&text, origin, &self.config).ok_or(Declined::NoEvidence)?;
+        let refused = evidence.against(note, &self.archive).await?;
+        Ok((evidence, refused))
     }
 
     fn warn(&self, error: &Declined, size: u64, what: &'static str) {
@@ -217,11 +259,11 @@ impl Asker {
 }
 
 /// A body of bounded length.
-async fn text(mut answer: Response) -> Result<String, Declined> {
+async fn text(mut answer: Response, longest: usize) -> Result<String, Declined> {
     let mut bytes = Vec::new();
     while let Some(more) = answer.chunk().await? {
         bytes.extend_from_slice(&more);
-        if bytes.len() > LONGEST {
+        if bytes.len() > longest {
             return Err(Declined::Unreadable);
         }
     }

@@ -3,11 +3,13 @@
 //!
 //! Witnesses are asked beside each other (`asking`): one that is slow or down delays nobody but a quorum that needs
 //! it, and never the sealing. All are asked about the same checkpoint until that one is shown (`showing`): of
-//! witnesses that went on at their own pace no two might ever cosign the same.
+//! witnesses that went on at their own pace no two might ever cosign the same. One that contradicts this log stops the
+//! sealer only by what it cosigned itself (`evidence`).
 //!
 //! Source: C2SP tlog-witness (`add-checkpoint`) and tlog-cosignature.
 
 mod asking;
+mod evidence;
 mod showing;
 
 use crate::config::{SealerConfig, WitnessConfig};

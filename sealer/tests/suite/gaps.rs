@@ -3,6 +3,8 @@
 use crate::world::World;
 use archive::{ObjectName, Segment};
 use bytes::Bytes;
+use devkit::identities::LOG_OPERATOR;
+use devkit::stack::SHARD;
 use ledger::{CommitHash, HASH_HEADER, Line, SIGNATURE_HEADER, Stored, Tree};
 use std::time::Duration;
 use trust::encoding::Timestamp;
@@ -27,6 +29,11 @@ async fn a_lost_message_is_a_gap_leaf_that_only_a_policy_excuses() -> anyhow::Re
     for sequence in [3, 5, 6] {
         world.lose(sequence).await?;
     }
+    // What doctor compares with the configuration.
+    let operator = world.stack.connect_service(LOG_OPERATOR).await?;
+    let streams = nats::inspect::log(&operator, SHARD, 1).await?;
+    let log = streams.into_iter().find_map(|stream| stream.found).expect("the log");
+    assert_eq!((log.deleted, log.messages), (vec![3, 5, 6], 4));
     let sealer = world.sealer("first")?;
     let last = world.append("b").await?;
     let size = world.until_sealed(&sealer, last).await?;

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod faithful;
+mod forged_answers;
 mod forked_witness;
 mod gaps;
 mod killed;

@@ -1,5 +1,6 @@
 //! A log that goes on after another one, which could not be restored: its first commit says so.
 
+use crate::witnessed::until_shown;
 use crate::world::{ORIGIN, World, policy, writer};
 use devkit::identities::{COMMAND_API, NATS, TRUST_DOMAIN, service};
 use devkit::stack::SHARD;
@@ -49,7 +50,8 @@ async fn a_log_is_opened_after_the_last_word_of_another() -> anyhow::Result<()> 
     let world = World::opened(stack, folder).await?;
     let sealer = world.sealer("sealer")?;
     let last = world.append("first").await?;
-    world.until_sealed(&sealer, last).await?;
+    // What is read below is the note that is shown, and it is shown after it is stored.
+    until_shown(&world, &sealer, &policy()?, last).await?;
     let archive = world.archive_dir.display().to_string();
     let known = |key: &PrivateKey| -> anyhow::Result<LogPolicy> {
         Ok(LogPolicy { origin: "old.log".parse()?, keys: vec![key.public().into()], ..policy()? })

@@ -8,16 +8,16 @@ use ledger::{CheckpointNote, LogPolicy, VerifiedCheckpoint};
 use std::path::Path;
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the archive shows as the newest.
-async fn shown(world: &World) -> anyhow::Result<Option<CheckpointNote>> {
+pub async fn shown(world: &World) -> anyhow::Result<Option<CheckpointNote>> {
     let bytes = world.archive()?.newest_checkpoint().await?;
     Ok(bytes.map(|bytes| CheckpointNote::parse(&bytes)).transpose()?)
 }
 
 /// Waits until the newest note that is shown covers a sequence; it always verifies.
-async fn until_shown(
+pub async fn until_shown(
     world: &World,
     sealer: &Child,
     policy: &LogPolicy,
@@ -29,7 +29,7 @@ async fn until_shown(
     Ok(note.await?.verify(policy)?)
 }
 
-async fn stops(child: &Child, why: &str) -> anyhow::Result<()> {
+pub async fn stops(child: &Child, why: &str) -> anyhow::Result<()> {
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
     let text = child.log_text();
     let status = ended.with_context(|| format!("it goes on: {text}"))?;

@@ -209,7 +209,7 @@ impl World {
                 "[[witness]]\nname = \"{}\"\nspki = \"{}\"\nurl = \"{}\"",
                 witness.name,
                 witness.key.public(),
-                witness.url(),
+                witness.reached(),
             )?;
         }
         self.started(name, archive, quorum, &more)

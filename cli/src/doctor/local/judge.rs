@@ -28,7 +28,7 @@ pub fn judge(facts: &LocalFacts, now: DateTime<Utc>) -> Vec<Finding> {
         let mend = format!(
             "countersign audit export --out record    # as the auditor: what is left; then stop the stack and {anew}"
         );
-        findings.extend(streams::judge(&log.accounts, &mend));
+        findings.extend(streams::judge(&log.accounts, &log.gaps, &mend));
         findings.extend(work::following(log, &start, &facts.data_dir));
     }
     if let Ok(database) = &facts.database {

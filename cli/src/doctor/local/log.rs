@@ -8,6 +8,7 @@ use devkit::{identities, stack::SHARD};
 use nats::inspect::{self, Inspected};
 use nats::{Connection, ConnectionError, InspectError, subjects};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ const REPLICAS: usize = 1;
 pub struct LogFacts {
     /// The accounts with their streams.
     pub accounts: Vec<AccountFacts>,
+    /// Sequences of the log that command-api's configuration names as lost.
+    pub gaps: BTreeSet<u64>,
     /// The log's last sequence, before anybody else was asked.
     pub end: u64,
     /// Everybody who reads the log.
@@ -77,7 +80,7 @@ pub async fn gather(data_dir: &Path, configs: &Configs) -> (Seen<String>, Seen<L
         }
     };
     let version = operators.log.client().server_info().version;
-    let facts = facts(data_dir, &operators).await;
+    let facts = facts(data_dir, &operators, configs.gaps()).await;
     operators.close().await;
     (Ok(version), facts.map_err(|error| format!("{error:#}")))
 }
@@ -109,7 +112,11 @@ async fn connect(data_dir: &Path, url: &str, name: &str) -> anyhow::Result<Conne
     Ok(Connection::connect(url, own.source(), &server, &inbox, "countersign doctor").await?)
 }
 
-async fn facts(data_dir: &Path, operators: &Operators) -> anyhow::Result<LogFacts> {
+async fn facts(
+    data_dir: &Path,
+    operators: &Operators,
+    gaps: BTreeSet<u64>,
+) -> anyhow::Result<LogFacts> {
     let Operators { log, control, agents } = operators;
     let accounts = vec![
         account(subjects::ACCOUNT_LOG, inspect::log(log, SHARD, REPLICAS).await?),
@@ -126,7 +133,7 @@ async fn facts(data_dir: &Path, operators: &Operators) -> anyhow::Result<LogFact
         let is_settled = readers.iter().all(|reader| reader.reached >= end)
             && durables.iter().all(|(_, is_pulling)| *is_pulling);
         if is_settled || Instant::now() >= deadline {
-            return Ok(LogFacts { accounts, end, readers, set_aside, agents: durables });
+            return Ok(LogFacts { accounts, gaps, end, readers, set_aside, agents: durables });
         }
         tokio::time::sleep(PAUSE).await;
     }

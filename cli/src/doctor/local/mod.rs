@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use database::DatabaseFacts;
 use log::LogFacts;
 use nats::inspect::Inspected;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::Table;
@@ -179,6 +180,14 @@ impl Configs {
 
     fn text(&self, process: &str, key: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| *name == process)?.1.get(key)?.as_str()
+    }
+
+    /// The log's lost sequences, as the process that writes it has them.
+    fn gaps(&self) -> BTreeSet<u64> {
+        let writer = self.0.iter().find(|(name, _)| *name == "command-api");
+        let gaps = writer.and_then(|(_, config)| config.get("log")?.get("gaps")?.as_array());
+        let numbers = gaps.into_iter().flatten().filter_map(toml::Value::as_integer);
+        numbers.filter_map(|number| u64::try_from(number).ok()).collect()
     }
 }
 

@@ -4,15 +4,19 @@ use super::AccountFacts;
 use crate::doctor::finding::{Finding, or_ok};
 use nats::inspect::{Inspected, StreamFound};
 use nats::{Difference, Weakness};
+use std::collections::BTreeSet;
 
 /// The codes, in the order of their good findings.
 const LOSES: &str = "doctor.stream_loses";
 const ERASABLE: &str = "doctor.stream_erasable";
 const SOURCES: &str = "doctor.stream_sources";
 const DIFFERS: &str = "doctor.stream_differs";
+/// How many declared sequences are named.
+const MOST_TOLD: usize = 10;
 
-/// Judges the streams of every account. `mend` secures the record and starts over.
-pub fn judge(accounts: &[AccountFacts], mend: &str) -> Vec<Finding> {
+/// Judges the streams of every account. `gaps` are the sequences of the log that its configuration names as lost, and
+/// `mend` secures the record and starts over.
+pub fn judge(accounts: &[AccountFacts], gaps: &BTreeSet<u64>, mend: &str) -> Vec<Finding> {
     let streams = || accounts.iter().flat_map(|one| one.streams.iter().map(|it| (one.account, it)));
     let missing = streams().filter(|(_, stream)| stream.found.is_none());
     let missing = missing.map(|(account, Inspected { name, .. })| {
@@ -42,7 +46,7 @@ pub fn judge(accounts: &[AccountFacts], mend: &str) -> Vec<Finding> {
         let wrong = weakened.iter().filter(|finding| finding.code == code).cloned().collect();
         findings.extend(or_ok(wrong, code, good));
     }
-    findings.extend(shortened(&found, mend));
+    findings.extend(shortened(&found, gaps, mend));
     findings
 }
 
@@ -63,24 +67,53 @@ fn weakened(account: &str, stream: &str, difference: &Difference, mend: &str) ->
     Finding::problem(code, format!("{said}: {weakness}"), mend)
 }
 
-/// A record starts with 1 and has no holes.
-fn shortened(found: &[(&str, &StreamFound)], mend: &str) -> Vec<Finding> {
+/// A record starts with 1 and has no holes but those that are declared.
+fn shortened(found: &[(&str, &StreamFound)], gaps: &BTreeSet<u64>, mend: &str) -> Vec<Finding> {
     let records = found.iter().filter(|(_, stream)| {
         ["CS_LOG_", "CS_BLOBS_", "CS_CHECKPOINTS_"].iter().any(|is| stream.name.starts_with(is))
     });
-    let is_short = |stream: &StreamFound| {
-        let StreamFound { messages, first_sequence, last_sequence, .. } = *stream;
-        messages != last_sequence || (messages > 0 && first_sequence != 1)
-    };
-    let wrong = records.filter(|(_, stream)| is_short(stream)).map(|(account, stream)| {
+    let told = records.filter_map(|(account, stream)| {
         let StreamFound { name, messages, first_sequence, last_sequence, .. } = stream;
-        let sentence = format!(
+        let declared = declared(stream, gaps);
+        let lost = last_sequence.saturating_sub(*messages);
+        let is_whole = messages == last_sequence && *first_sequence <= 1;
+        if is_whole {
+            return None;
+        }
+        let held = format!(
             "the stream {name} of account {account} holds {messages} messages from {first_sequence} to \
-             {last_sequence}: something of the record is gone"
+             {last_sequence}"
         );
-        Finding::problem("doctor.log_shortened", sentence, mend)
+        let known = u64::try_from(declared.len()).unwrap_or(u64::MAX);
+        let numbers: Vec<_> = declared.iter().take(MOST_TOLD).map(u64::to_string).collect();
+        let more = if declared.len() > MOST_TOLD { ", ..." } else { "" };
+        let (known_text, numbers) = (format!("{known} that the configuration declares lost"), numbers.join(", "));
+        Some(if known > 0 && known == lost {
+            let sentence = format!("{held}, all but {known_text}: {numbers}{more}");
+            Finding::note("doctor.log_shortened", sentence)
+        } else if known > 0 {
+            let sentence = format!(
+                "{held}: something of the record is gone, beside {known_text} ({numbers}{more})"
+            );
+            Finding::problem("doctor.log_shortened", sentence, mend)
+        } else {
+            let sentence = format!("{held}: something of the record is gone");
+            Finding::problem("doctor.log_shortened", sentence, mend)
+        })
     });
-    or_ok(wrong.collect(), "doctor.log_shortened", "the record starts with 1 and has no holes")
+    or_ok(told.collect(), "doctor.log_shortened", "the record starts with 1 and has no holes")
+}
+
+/// Which of the declared sequences the log really lacks; other streams have other sequences.
+fn declared(stream: &StreamFound, gaps: &BTreeSet<u64>) -> Vec<u64> {
+    if !stream.name.starts_with("CS_LOG_") {
+        return Vec::new();
+    }
+    let lacks = |sequence: u64| {
+        sequence <= stream.last_sequence
+            && (sequence < stream.first_sequence || stream.deleted.contains(&sequence))
+    };
+    gaps.iter().copied().filter(|sequence| lacks(*sequence)).collect()
 }
 
 #[cfg(test)]
@@ -95,16 +128,22 @@ mod tests {
             messages: 4,
             first_sequence: 1,
             last_sequence: 4,
+            deleted: Vec::new(),
         }
     }
 
-    fn judged(found: Option<StreamFound>) -> Vec<Finding> {
+    fn judged(found: Option<StreamFound>, gaps: &[u64]) -> Vec<Finding> {
         let streams = vec![Inspected { name: "CS_LOG_main".to_owned(), found }];
-        judge(&[AccountFacts { account: "LOG", streams }], "countersign dev --reset")
+        let gaps = gaps.iter().copied().collect();
+        judge(&[AccountFacts { account: "LOG", streams }], &gaps, "countersign dev --reset")
     }
 
     fn wrong(found: Option<StreamFound>) -> Vec<(&'static str, Severity)> {
-        let findings = judged(found).into_iter();
+        wrong_but(found, &[])
+    }
+
+    fn wrong_but(found: Option<StreamFound>, gaps: &[u64]) -> Vec<(&'static str, Severity)> {
+        let findings = judged(found, gaps).into_iter();
         let wrong = findings.filter(|finding| finding.severity != Severity::Ok);
         wrong.map(|finding| (finding.code, finding.severity)).collect()
     }
@@ -112,7 +151,7 @@ mod tests {
     #[test]
     fn streams_as_wanted_are_fine() {
         assert!(wrong(Some(stream(Vec::new()))).is_empty());
-        assert_eq!(judged(Some(stream(Vec::new()))).len(), 6);
+        assert_eq!(judged(Some(stream(Vec::new())), &[]).len(), 6);
     }
 
     #[test]
@@ -158,5 +197,41 @@ mod tests {
         for short in [hole, cut] {
             assert_eq!(wrong(Some(short)), [("doctor.log_shortened", Severity::Problem)]);
         }
+    }
+
+    #[test]
+    fn a_declared_gap_is_a_note_and_any_other_a_problem() {
+        let code = "doctor.log_shortened";
+        let hole = StreamFound { messages: 3, deleted: vec![2], ..stream(Vec::new()) };
+        let cut = StreamFound { messages: 2, first_sequence: 3, ..stream(Vec::new()) };
+        let both =
+            StreamFound { messages: 2, first_sequence: 2, deleted: vec![3], ..stream(Vec::new()) };
+        let emptied = StreamFound { messages: 0, first_sequence: 5, ..stream(Vec::new()) };
+        for (short, gaps, severity) in [
+            (&hole, &[2][..], Severity::Note),
+            (&hole, &[2, 3, 9], Severity::Note),
+            (&cut, &[1, 2], Severity::Note),
+            (&both, &[1, 3], Severity::Note),
+            (&emptied, &[1, 2, 3, 4], Severity::Note),
+            (&hole, &[], Severity::Problem),
+            (&hole, &[3], Severity::Problem),
+            (&cut, &[2], Severity::Problem),
+            (&both, &[3], Severity::Problem),
+            (&emptied, &[1, 2, 3], Severity::Problem),
+        ] {
+            let found = wrong_but(Some(short.clone()), gaps);
+            assert_eq!(found, [(code, severity)], "{short:?} {gaps:?}");
+        }
+        let found = judged(Some(hole), &[2]).into_iter().find(|finding| finding.code == code);
+        let found = found.unwrap();
+        assert!(found.sentence.ends_with("1 that the configuration declares lost: 2"));
+        assert_eq!(found.mend, None);
+        // The sequences of blobs are others than the log's.
+        let name = "CS_BLOBS_main".to_owned();
+        let blobs =
+            StreamFound { name: name.clone(), messages: 3, deleted: vec![2], ..stream(Vec::new()) };
+        let streams = vec![Inspected { name, found: Some(blobs) }];
+        let found = judge(&[AccountFacts { account: "LOG", streams }], &[2].into(), "mend");
+        assert!(found.iter().any(|one| one.code == code && one.severity == Severity::Problem));
     }
 }

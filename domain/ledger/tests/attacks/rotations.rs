@@ -1,6 +1,7 @@
 //! Attack 13, as the log itself tells it: rotations that are recorded, forged, replayed, unknown to the policy, and
 //! contradicted by it.
 
+use crate::workbench::independent::both;
 use crate::workbench::sealed::{SEALED, SealedLog, log_key, witness_key};
 use crate::workbench::{Bundle, GOLDEN_SEED, Workbench, id};
 use crate::world::{codes, first, grown, with_checkpoint};
@@ -378,4 +379,36 @@ fn a_long_chain_of_rotations_that_the_policy_lacks_is_not_followed() {
     let report = log.verify(&log.whole().unwrap()).unwrap();
     let unknown = codes(&report).iter().filter(|code| **code == "rotation_unknown").count();
     assert_eq!((report.exit_code(), unknown), (7, 64));
+}
+
+/// What the verifier in Python says of all this: another reader of the same page.
+#[test]
+fn an_independent_verifier_agrees_about_rotations() {
+    let (log, bundle) = rotated_log_key().unwrap();
+    assert_eq!(both(&log, "log-unknown", &bundle).unwrap(), 8);
+    let stranger = sealed_by(&log, &PrivateKey::from_seed(&[99; 32])).unwrap();
+    assert_eq!(both(&log, "log-stranger", &stranger).unwrap(), 7);
+    let (mut known, bundle) = rotated_log_key().unwrap();
+    for (name, last, from, code) in
+        [("known", LAST, AFTER, 0), ("longer", 70, AFTER, 8), ("earlier", 50, 51, 8)]
+    {
+        known.policy.logs[0].keys = keys_up_to(Some(last), from);
+        assert_eq!(both(&known, name, &bundle).unwrap(), code, "{name}");
+    }
+    known.policy.logs[0].keys = keys_up_to(Some(LAST), AFTER);
+    let replayed = sealed_by(&known, &log_key()).unwrap();
+    assert_eq!(both(&known, "old-key", &replayed).unwrap(), 7);
+    let writer = rotated_writer().unwrap();
+    assert_eq!(both(&writer, "writer-unknown", &writer.whole().unwrap()).unwrap(), 8);
+    let genuine = rotation(KeyRole::Log, &log_key(), &new_log_key()).unwrap();
+    let by = new_log_key().sign_named(&genuine.statement().message()).to_string();
+    let data = serde_json::to_value(SignedRotation { old_signature: by, ..genuine }).unwrap();
+    let log = told(|bench| record(bench, "log.key_rotated", data)).unwrap();
+    assert_eq!(both(&log, "forged", &log.whole().unwrap()).unwrap(), 7);
+    let revocation = json!({"role": "log", "name": null, "spki": log_key().public(),
+        "last_trusted": 200, "reason": "stolen"});
+    let mut log = told(|bench| record(bench, "log.key_revoked", revocation)).unwrap();
+    assert_eq!(both(&log, "revoked", &log.whole().unwrap()).unwrap(), 8);
+    log.policy.logs[0].keys[0].sizes.to = Some(200);
+    assert_eq!(both(&log, "revoked-known", &log.whole().unwrap()).unwrap(), 0);
 }

@@ -1,6 +1,7 @@
 //! Makes logs, bundles and policies for the tests: everything follows from fixed seeds.
 #![allow(dead_code, reason = "each test file uses its own part of the workbench")]
 
+pub mod independent;
 pub mod resumed;
 pub mod sealed;
 pub mod tiles;

@@ -7,6 +7,7 @@ use crate::doctor::local::database::DatabaseFacts;
 use crate::doctor::local::log::{LogFacts, Reader, ReaderKind};
 use crate::doctor::local::{CertificateFacts, ListenerFacts, PathFacts, ProcessFacts};
 use chrono::Duration;
+use std::collections::BTreeSet;
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -28,6 +29,7 @@ fn reader(kind: ReaderKind, name: &str) -> Reader {
 fn healthy() -> LocalFacts {
     let log = LogFacts {
         accounts: Vec::new(),
+        gaps: BTreeSet::new(),
         end: 9,
         readers: vec![
             reader(ReaderKind::Mirror, "CS_LOG_main"),
