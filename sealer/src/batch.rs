@@ -178,9 +178,10 @@ impl Closed {
 
     /// Stores everything, durably; what is there already is compared.
     pub async fn store(&self, log: &Reader, archive: &Archive) -> Result<(), BatchError> {
-        // Before any tile: whatever tile a killed sealer leaves, the archive has the messages below it, and a log that
+        // Whatever tile a killed sealer leaves, the archive has the messages below it with their blobs, and a log that
         // lost them can get them back.
-        tokio::try_join!(self.store_blobs(log, archive), self.store_lines(archive))?;
+        self.store_blobs(log, archive).await?;
+        self.store_lines(archive).await?;
         let puts = self.tiles.iter().cloned().map(|(name, bytes)| async move {
             archive.put_once(&name, bytes).await.map(|_: Put| ())
         });

@@ -40,7 +40,11 @@ impl Losing {
             return Ok(true);
         }
         metrics::gauge!("countersign_sealer_gap").set(1.0);
-        tracing::error!(from, to, "messages of the log are missing: nothing is sealed meanwhile");
+        tracing::error!(
+            from,
+            to,
+            "messages of the log are missing: nothing after them is sealed meanwhile"
+        );
         if to - from >= MOST_LOST {
             bail!("sequences {from} to {to} are lost, which is more than leaves are made of");
         }

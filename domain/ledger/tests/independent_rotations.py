@@ -112,6 +112,7 @@ class Keys:
         try:
             has(data, "role", "spki", "last_trusted")
             need(is_count(data["last_trusted"] + 1) and data["role"] in ("writer", "log", "witness"), "a revocation")
+            need(type(data["last_trusted"]) is int and isinstance(data.get("name"), (str, type(None))), "a revocation")
             public(data["spki"])
         except (Refused, TypeError):
             return

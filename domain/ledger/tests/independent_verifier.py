@@ -221,7 +221,7 @@ def is_count(value):
 
 
 def is_time(value):
-    if not matches(TIME, value):
+    if not matches(TIME, value) or value[11:13] > "23":
         return False
     try:
         # Python has no year 0, which has the days of 2000.

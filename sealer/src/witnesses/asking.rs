@@ -3,6 +3,7 @@
 use super::evidence::{Evidence, Undecided};
 use crate::config::WitnessConfig;
 use crate::pauses::Pauses;
+use crate::sealing::Published;
 use crate::standing::Refused;
 use anyhow::Context as _;
 use archive::{Archive, ArchiveError};
@@ -29,6 +30,8 @@ pub struct Asker {
     archive: Archive,
     /// The size that it cosigned last, as far as we know.
     seen: u64,
+    /// What this log has sealed meanwhile: more than the witness is asked to cosign, while others are waited for.
+    published: Option<Published>,
 }
 
 /// Why a witness did not cosign.
@@ -68,7 +71,14 @@ impl Asker {
         let url = Url::parse(&url).with_context(|| format!("the url of witness {name}"))?;
         let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
         anyhow::ensure!(is_http, "the url of witness {name} is not http or https");
-        Ok(Self { config, url, http: http.clone(), archive: archive.clone(), seen: 0 })
+        Ok(Self {
+            config,
+            url,
+            http: http.clone(),
+            archive: archive.clone(),
+            seen: 0,
+            published: None,
+        })
     }
 
     /// Whether the witness has cosigned nothing that contradicts `note`, the largest checkpoint that is known here.
@@ -83,6 +93,12 @@ impl Asker {
             }
         }
         Ok(())
+    }
+
+    /// With what is sealed from now on.
+    #[must_use]
+    pub fn beside(self, published: Published) -> Self {
+        Self { published: Some(published), ..self }
     }
 
     /// Has each new target cosigned, again and again if need be, until told to stop.
@@ -245,8 +261,15 @@ impl Asker {
         }
         let text = text(answer, MAX_NOTE_BYTES).await?;
         let evidence = Evidence::of(&text, origin, &self.config).ok_or(Declined::NoEvidence)?;
-        let refused = evidence.against(note, &self.archive).await?;
+        let newest = self.newest();
+        let ours = newest.as_ref().filter(|newest| newest.claim().size > note.claim().size);
+        let refused = evidence.against(ours.unwrap_or(note), &self.archive).await?;
         Ok((evidence, refused))
+    }
+
+    /// Anybody who has the archive can show a witness a checkpoint that is newer than the one it is asked about.
+    fn newest(&self) -> Option<CheckpointNote> {
+        self.published.as_ref().and_then(|published| published.borrow().clone())
     }
 
     fn warn(&self, error: &Declined, size: u64, what: &'static str) {

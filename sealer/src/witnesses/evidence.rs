@@ -38,8 +38,8 @@ impl Evidence {
         is_evidence.then(|| Self { witness: name.to_owned(), note })
     }
 
-    /// Why this log may not go on beside it, where the witness cosigned what `ours`, our largest checkpoint that it can
-    /// have seen, did not grow out of.
+    /// Why this log may not go on beside it, where the witness cosigned what `ours`, our largest checkpoint, did not
+    /// grow out of.
     pub async fn against(
         &self,
         ours: &CheckpointNote,

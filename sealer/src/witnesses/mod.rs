@@ -76,10 +76,10 @@ impl Witnesses {
     ) -> anyhow::Result<()> {
         let (target, aim) = watch::channel(None);
         let (sender, cosigned) = mpsc::channel(16);
-        let asking = self
-            .askers
-            .into_iter()
-            .map(|asker| asker.keep_asking(aim.clone(), sender.clone(), stopping.clone()));
+        let asking = self.askers.into_iter().map(|asker| {
+            let asker = asker.beside(published.clone());
+            asker.keep_asking(aim.clone(), sender.clone(), stopping.clone())
+        });
         let asking = try_join_all(asking.collect::<Vec<_>>());
         drop(sender);
         let showing = Showing::new(self.archive, self.configs, self.quorum, target);
