@@ -50,6 +50,7 @@ pub enum Severity {
     /// Somebody should look.
     Warning,
     /// It is not as it should be, and whoever runs it has said so: nothing is to be done.
+    #[cfg(feature = "dev")]
     Note,
     /// It is as it should be.
     Ok,
@@ -73,6 +74,7 @@ impl Severity {
         match self {
             Self::Problem => "problem",
             Self::Warning => "warning",
+            #[cfg(feature = "dev")]
             Self::Note => "note",
             Self::Ok => "ok",
         }
@@ -86,6 +88,7 @@ impl Finding {
     }
 
     /// Known, and nothing is to be done.
+    #[cfg(feature = "dev")]
     pub fn note(code: &'static str, sentence: impl Into<String>) -> Self {
         Self { code, severity: Severity::Note, sentence: sentence.into(), mend: None }
     }
