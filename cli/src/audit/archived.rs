@@ -22,6 +22,7 @@ use ledger::{
     Slug, Snapshot, Verifier, VerifyError, blob_refs,
 };
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
@@ -83,8 +84,7 @@ pub async fn verify<'a>(
     let mut way = Way { archive, output, keeper: keeper.as_mut() };
     reading.lines(&mut way, asked.shard).await?;
     reading.blobs(&mut way).await?;
-    let (conclusion, chains) = reading.conclude(archive, &asked);
-    Ok(Verified { conclusion, chains, keeper })
+    reading.conclude(archive, &asked, keeper)
 }
 
 /// Begins, or goes on from what was kept.
@@ -262,17 +262,20 @@ impl Reading {
         Ok(read?)
     }
 
-    fn conclude(
+    fn conclude<'a>(
         self,
         archive: &Archive,
         asked: &Asked<'_>,
-    ) -> (Conclusion, Option<Result<Vec<Chain>, CliError>>) {
+        keeper: Option<Keeper<'a>>,
+    ) -> Result<Verified<'a>, CliError> {
         let State { evidence, told, named, chains, .. } = self.state;
-        let blobs = OfArchive { archive, named: &named };
+        let blobs = OfArchive { archive, named: &named, failed: OnceCell::new() };
         let copies = told.map(|told| copies::contradicted(&told, &evidence, &blobs));
         let (report, copies) = (self.verifier.finish(), copies.unwrap_or_default());
         let conclusion = concluded(report, &evidence, asked.policy, &blobs, copies);
-        (conclusion, chains.map(Chains::into_found))
+        // A blob that could not be read is not a missing one.
+        blobs.failed.into_inner().map_or(Ok(()), Err)?;
+        Ok(Verified { conclusion, chains: chains.map(Chains::into_found), keeper })
     }
 }
 
@@ -324,6 +327,8 @@ impl State {
 struct OfArchive<'a> {
     archive: &'a Archive,
     named: &'a BTreeMap<Sha256Digest, Slug>,
+    /// The first failure to read one.
+    failed: OnceCell<ArchiveError>,
 }
 
 impl Blobs for OfArchive<'_> {
@@ -331,6 +336,36 @@ impl Blobs for OfArchive<'_> {
         let sha256 = *self.named.get_key_value(&blob.sha256)?.0;
         // Statements are checked one after the other by what asks for one blob at a time.
         let found = block_in_place(|| Handle::current().block_on(self.archive.blob(sha256)));
-        Some(found.ok()??.to_vec())
+        match found {
+            Ok(found) => Some(found?.to_vec()),
+            Err(error) => {
+                self.failed.get_or_init(|| error);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_blob_that_cannot_be_read_is_no_missing_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin: Origin = "main.log.example".parse().unwrap();
+        let archive = Archive::in_folder(folder.path(), &origin).unwrap();
+        let [there, gone] = [b"there", b"gone!"].map(|bytes| Sha256Digest::of(bytes));
+        let name = ObjectName::Blob(there).to_string();
+        let path = folder.path().join(origin.as_str()).join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"other").unwrap();
+        let named = [there, gone].map(|sha256| (sha256, "acme".parse().unwrap())).into();
+        let blobs = OfArchive { archive: &archive, named: &named, failed: OnceCell::new() };
+        let blob = |sha256| BlobRef { sha256, size: 5, media_type: "text/plain".to_owned() };
+        assert_eq!(blobs.stored(&blob(gone)), None);
+        assert!(blobs.failed.get().is_none());
+        assert_eq!(blobs.stored(&blob(there)), None);
+        assert!(blobs.failed.get().is_some());
     }
 }
